@@ -1,0 +1,257 @@
+"""API keys: secret keys for backends, publishable keys that name a platform in a browser.
+
+Knows how a key is made, found, narrowed and revoked. Knows nothing of what a key then mints.
+"""
+
+import hmac
+import math
+import re
+import secrets
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Required, TypeAlias, TypedDict, Unpack
+
+from guestpass.authenticators import Membership
+from guestpass.credentials import Credential, OpaqueForm, Randomness, digest, new_id
+from guestpass.errors import ConfigurationError
+from guestpass.grants import ALL, All, Grant, Mode, Names, names
+from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
+from guestpass.ownership import Ownership, Owns, SinglePlatform
+from guestpass.principal import PUBLISHABLE_KEY, SECRET_KEY, Principal, is_account_id, is_name
+from guestpass.records import AddKey, ChangeKey, Cutoff, FindKey, FindKeyById, KeyRecord, ListKeys
+from guestpass.refusals import Refusal
+from guestpass.revocations import CUTOFF_KEPT, FOREVER_MS, key_name
+
+Components: TypeAlias = All | Collection[str] | Mapping[str, Collection[str]]
+"""`ALL`; names of components, each with all its features; or each component with the features named."""
+
+_PLATFORM = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+\Z")
+
+
+class KeyRequest(TypedDict, total=False):
+    """What a key is to be.
+
+    - `platform`, `mode`: whose it is, and ``live`` or ``test``.
+    - `kind`: ``secret_key``, or ``publishable_key``, which has no account and no component, whatever is asked for.
+    - `accounts`, `components`, `roles`: what it is held to; `ALL` where left out.
+    - `origins`: the web origins that a publishable key works from (none named: from everywhere), or those where a
+      secret key is let through from a browser.
+    - `name`: for people. `expires_at`: in Unix seconds.
+    """
+
+    platform: Required[str]
+    mode: Required[Mode]
+    kind: str
+    accounts: Collection[str] | All
+    components: Components
+    roles: Collection[str] | All
+    origins: Collection[str]
+    name: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key just made. `secret` is shown once and kept nowhere."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+class ApiKeys:
+    """The API keys in a store; authenticates them, and makes and ends them.
+
+    `owns(platform, account) -> bool`, plain or async, says whether an account is a platform's: a platform-wide key
+    may name any account, so each one that it names is asked after. `SINGLE_PLATFORM` where there is one platform
+    only. `checksum=False` admits keys of an older form.
+    """
+
+    def __init__(
+        self,
+        store: Answers,
+        *,
+        owns: Owns | SinglePlatform,
+        secret_prefix: str = "sk",  # noqa: S107 - a prefix, not a secret
+        publishable_prefix: str = "pk",
+        checksum: bool = True,
+        clock: Callable[[], float] = time.time,
+        randomness: Randomness = secrets.token_bytes,
+    ) -> None:
+        if not callable(owns) and not isinstance(owns, SinglePlatform):
+            raise ConfigurationError("ApiKeys(owns=…): a function owns(platform, account) -> bool, or SINGLE_PLATFORM")
+        self._store = store
+        self._forms: Final = {
+            SECRET_KEY: OpaqueForm(secret_prefix, checksum),
+            PUBLISHABLE_KEY: OpaqueForm(publishable_prefix, checksum),
+        }
+        self.prefixes: Final = (secret_prefix, publishable_prefix)
+        self.ownership: Final = Ownership(owns)
+        self._clock = clock
+        self._randomness = randomness
+        self._memberships: list[Membership] = []
+
+    def attach(self, membership: Membership, /) -> None:
+        """Part of being an authenticator."""
+        self._memberships.append(membership)
+
+    def kind_of(self, credential: Credential, /) -> str | None:
+        """``secret_key`` or ``publishable_key``, by the prefix."""
+        return next((kind for kind, form in self._forms.items() if form.recognizes(credential.text)), None)
+
+    def authenticate(self, credential: Credential, now: float, /) -> Refusal | Inquiry[Principal | Refusal]:
+        """The key's principal. A mistyped key is refused without a look-up."""
+        kind = self.kind_of(credential)
+        if kind is None or not self._forms[kind].well_formed(credential.text):
+            return Refusal("credential_invalid", "API key", "It is mistyped or cut short.")
+        return self._find(credential.digest, kind, now)
+
+    def _find(self, secret_digest: bytes, kind: str, now: float) -> Inquiry[Principal | Refusal]:
+        key = yield from ask(self._store, FindKey(secret_digest))
+        if key is None or key.kind != kind or not hmac.compare_digest(key.digest, secret_digest):
+            return Refusal("credential_invalid", "API key")
+        if key.revoked_at is not None:
+            return Refusal("key_revoked", "API key")
+        if now >= key.grant.expires_at:
+            return Refusal("key_expired", "API key")
+        return Principal(
+            kind=key.kind,
+            subject=key.id,
+            grant=replace(key.grant, roles=self._roles(key)),
+            credential_id=key.id,
+            issued_at=key.created_at,
+            origins=key.origins,
+        )
+
+    def create(self, **asked: Unpack[KeyRequest]) -> NewKey:
+        """Make a key (see `KeyRequest`); its secret is in the answer and nowhere else.
+
+        Raises ValueError for what cannot be a key.
+        """
+        return drive(self._create(asked))
+
+    async def create_async(self, **asked: Unpack[KeyRequest]) -> NewKey:
+        """`create`, without holding up the event loop."""
+        return await drive_async(self._create(asked))
+
+    def list(self, platform: str | None = None) -> tuple[KeyRecord, ...]:
+        """The keys of a platform, or all, oldest first; revoked and expired ones too."""
+        return drive(ask(self._store, ListKeys(platform)))
+
+    def revoke(self, key_id: str) -> KeyRecord:
+        """End a key and everything that it minted. Doing so twice is no fault; raises KeyError for an unknown id."""
+        return drive(self._revoke(key_id))
+
+    async def revoke_async(self, key_id: str) -> KeyRecord:
+        """`revoke`, without holding up the event loop."""
+        return await drive_async(self._revoke(key_id))
+
+    def narrow(
+        self,
+        key_id: str,
+        *,
+        accounts: Collection[str] | All = ALL,
+        components: Components = ALL,
+        roles: Collection[str] | All = ALL,
+        expires_at: float = math.inf,
+    ) -> KeyRecord:
+        """Leave a key what it has in common with the arguments, and end everything that it minted.
+
+        Raises KeyError for an unknown id.
+        """
+        return drive(self._narrow(key_id, names(accounts), component_names(components), names(roles), expires_at))
+
+    def _create(self, asked: KeyRequest) -> Inquiry[NewKey]:
+        kind, mode = asked.get("kind", SECRET_KEY), asked["mode"]
+        if kind not in self._forms:
+            raise ValueError(f"kind is {SECRET_KEY!r} or {PUBLISHABLE_KEY!r}, not {kind!r}")
+        secret = self._forms[kind].issue(mode, self._randomness)
+        key = KeyRecord(
+            id=new_id("key", self._randomness),
+            digest=digest(secret),
+            kind=kind,
+            grant=_grant(asked, kind),
+            name=asked.get("name", ""),
+            created_at=self._clock(),
+            origins=_origins(asked.get("origins", ())),
+        )
+        yield from ask(self._store, AddKey(key))
+        return NewKey(key.id, secret)
+
+    def _revoke(self, key_id: str) -> Inquiry[KeyRecord]:
+        now = self._clock()
+        # Without an end: what a principal that is still held somewhere mints after this instant is ended too.
+        cutoff = Cutoff(key_name(key_id), FOREVER_MS, now + CUTOFF_KEPT)
+        return (yield from self._change(ChangeKey(key_id, cutoff, revoked_at=now)))
+
+    def _narrow(
+        self, key_id: str, accounts: Names, components: Names, roles: Names, expires_at: float
+    ) -> Inquiry[KeyRecord]:
+        key = yield from ask(self._store, FindKeyById(key_id))
+        if key is None:
+            raise KeyError(key_id)
+        limit = Grant(key.grant.platform, key.grant.mode, accounts, components, roles, expires_at)
+        common = key.grant.meet(limit)
+        now = self._clock()
+        cutoff = Cutoff(key_name(key_id), int(now * 1000), now + CUTOFF_KEPT)
+        return (yield from self._change(ChangeKey(key_id, cutoff, grant=common)))
+
+    def _change(self, change: ChangeKey) -> Inquiry[KeyRecord]:
+        key = yield from ask(self._store, change)
+        if key is None:
+            raise KeyError(change.id)
+        for membership in self._memberships:
+            membership.forget(lambda principal: change.id in (principal.credential_id, principal.minted_by))
+        return key
+
+    def _roles(self, key: KeyRecord) -> Names:
+        """A publishable key has the lowest role: it opens only what rules that name its kind let in."""
+        if key.kind == SECRET_KEY:
+            return key.grant.roles
+        return frozenset(m.policy.base_role for m in self._memberships if m.policy.base_role is not None)
+
+
+def component_names(components: Components) -> Names:
+    """Components as names of a grant: ``{"call_logs"}`` is all of it, ``{"call_logs": ()}`` it without a feature."""
+    if isinstance(components, All):
+        return components
+    if not isinstance(components, Mapping):
+        given = names(components)
+        return given if isinstance(given, All) else frozenset(n if "/" in n else f"{n}/*" for n in given)
+    found: set[str] = set()
+    for component, features in components.items():
+        if isinstance(features, str):
+            raise TypeError(f"the features of {component!r} are a collection: ({features!r},)")
+        found |= {component, *(f"{component}/{feature}" for feature in features)}
+    return frozenset(found)
+
+
+def _grant(asked: KeyRequest, kind: str) -> Grant:
+    platform, expires_at = asked["platform"], asked.get("expires_at", math.inf)
+    if not _PLATFORM.match(platform):
+        raise ValueError(f"a platform is 1-64 of A-Z a-z 0-9 _ . -, not {platform!r}")
+    if kind == PUBLISHABLE_KEY:
+        return Grant(platform, asked["mode"], expires_at=expires_at)
+    accounts, roles = names(asked.get("accounts", ALL)), names(asked.get("roles", ALL))
+    components = component_names(asked.get("components", ALL))
+    _refuse_odd("an account", accounts, is_account_id)
+    _refuse_odd("a role", roles, is_name)
+    _refuse_odd(
+        "a component", components, lambda name: all(part == "*" or is_name(part) for part in name.split("/", 1))
+    )
+    return Grant(platform, asked["mode"], accounts, components, roles, expires_at)
+
+
+def _refuse_odd(what: str, given: Names, fits: Callable[[str], bool]) -> None:
+    odd = [] if isinstance(given, All) else sorted(name for name in given if not fits(name))
+    if odd:
+        raise ValueError(f"{odd[0]!r} cannot be {what}")
+
+
+def _origins(origins: Collection[str]) -> frozenset[str]:
+    read = names(origins)
+    _refuse_odd(
+        "an origin: it is written as browsers send it, https://app.example", read, lambda o: bool(_ORIGIN.match(o))
+    )
+    return frozenset() if isinstance(read, All) else read

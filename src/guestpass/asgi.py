@@ -1,0 +1,233 @@
+"""The ASGI door: a guard around any ASGI application, for HTTP and WebSocket, on asyncio and trio.
+
+Knows scopes and messages, and decides nothing. `lifespan` passes; a scope type that is unknown is refused.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Generator, MutableMapping, Sequence
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from guestpass.credentials import without_pair
+from guestpass.errors import ConfigurationError
+from guestpass.grants import ALL
+from guestpass.guard import ANYONE, Guard, Proof
+from guestpass.inquiry import drive_async
+from guestpass.paths import below_root
+from guestpass.principal import Principal
+from guestpass.problems import Renderer, render, vary_by_credential
+from guestpass.refusals import Refusal
+from guestpass.requests import IDENTITY_PREFIX, Headers, Request, canonical
+from guestpass.rules import WEBSOCKET
+
+# As the ASGI specification and Starlette have them: what is in a scope or a message is the server's affair.
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger("guestpass")
+
+
+class GuardMiddleware:
+    """Lets `app` see only what `guard` admits: ``GuardMiddleware(app, guard)``.
+
+    - `allow_origins`: the web origins whose pages may call the API; the door then answers CORS preflights and makes
+      refusals readable to the page's script.
+    - `preflight`: ``"pass"`` hands CORS preflights to the application unjudged; ``"refuse"`` does not.
+    - `websocket_refusal`: how a handshake is refused where the server cannot answer it with HTTP: ``"close"`` before
+      accepting, or ``"accept"`` and close at once, so that a page's script sees the close code.
+    - `render`: turns a refusal into an answer.
+
+    Raises `ConfigurationError` for a policy without rules.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        guard: Guard,
+        *,
+        allow_origins: Collection[str] = (),
+        preflight: Literal["refuse", "pass"] = "refuse",
+        websocket_refusal: Literal["close", "accept"] = "close",
+        render: Renderer = render,
+    ) -> None:
+        if not guard.policy.rules:
+            raise ConfigurationError('GuardMiddleware: an empty policy lets nobody in: Policy(Rule("GET /…"), …)')
+        self.app: Final = app
+        self.guard: Final = guard
+        self._door = _Door(app, guard, preflight == "pass", websocket_refusal == "accept", render)
+        self._entry = cross_origin(self._door, guard, allow_origins) if allow_origins else self._door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        await self._entry(scope, receive, send)
+
+
+def cross_origin(app: ASGIApp, guard: Guard, allow_origins: Collection[str]) -> ASGIApp:
+    """`app` behind Starlette's CORS middleware, set to what the policy of `guard` has.
+
+    Raises `ConfigurationError` for ``*`` where a rule mints, and for a lone string.
+    """
+    from starlette.middleware.cors import CORSMiddleware
+
+    if isinstance(allow_origins, str):
+        raise ConfigurationError(f"allow_origins={allow_origins!r}: a list of origins: [{allow_origins!r}]")
+    minting = next((rule.pattern for rule in guard.policy.rules if rule.mints), None)
+    if "*" in allow_origins and minting is not None:
+        raise ConfigurationError(f'allow_origins=["*"]: not while Rule({minting!r}) mints; name the origins')
+    return CORSMiddleware(
+        app,
+        allow_origins=list(allow_origins),
+        allow_methods=sorted(guard.policy.methods),
+        allow_headers=["Authorization", "Content-Type", guard.account_header],
+        expose_headers=["WWW-Authenticate", "Retry-After"],
+    )
+
+
+class _Door:
+    def __init__(self, app: ASGIApp, guard: Guard, preflight: bool, accept_to_close: bool, render: Renderer) -> None:
+        self._app = app
+        self._guard = guard
+        self._preflight = preflight
+        self._accept_to_close = accept_to_close
+        self._render = render
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if kind not in ("http", "websocket"):
+            raise RuntimeError(f"guestpass lets no {kind!r} connection through: it cannot judge one")
+        proof = ANYONE if self._preflight and _is_preflight(scope) else await self._decide(scope)
+        if not isinstance(proof, Principal):
+            await self._refuse(proof, scope, receive, send)
+            return
+        _show(scope, proof)
+        if kind == "websocket":
+            send = _accepting(_take_out_pair(scope), send)
+        elif proof is not ANYONE:
+            send = _varying(send)
+        await self._app(scope, receive, send)
+
+    async def _decide(self, scope: Scope) -> Proof:
+        try:
+            verdict = self._guard.decide(request_of(scope))
+            return await drive_async(verdict) if isinstance(verdict, Generator) else verdict
+        except Exception:
+            log.exception("the guard failed; nobody was let in")
+            return Refusal("internal_error")
+
+    async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._render(refusal, self._guard.realm)
+        head: Message = {"status": answer.status, "headers": answer.headers}
+        if scope["type"] == "http":
+            body = b"" if scope["method"] == "HEAD" else answer.body
+            await send({"type": "http.response.start", **head})
+            await send({"type": "http.response.body", "body": body})
+            return
+        message = await receive()
+        if message["type"] != "websocket.connect":
+            return
+        if "websocket.http.response" in (scope.get("extensions") or {}):
+            await send({"type": "websocket.http.response.start", **head})
+            await send({"type": "websocket.http.response.body", "body": answer.body})
+            return
+        if self._accept_to_close:
+            await send({"type": "websocket.accept", "subprotocol": _take_out_pair(scope)})
+        await send({"type": "websocket.close", "code": refusal.close_code, "reason": refusal.code})
+
+
+def request_of(scope: Scope) -> Request:
+    """An ASGI scope as the guard sees it."""
+    whole: str = scope["path"]
+    http = scope["type"] == "http"
+    return Request(
+        method=scope["method"] if http else WEBSOCKET,
+        path=below_root(whole, scope.get("root_path") or ""),
+        whole_path=whole,
+        raw_path=scope.get("raw_path"),
+        query=scope.get("query_string") or b"",
+        headers=scope["headers"],
+        subprotocols=() if http else cast("Sequence[str]", scope.get("subprotocols") or ()),
+    )
+
+
+class Scopes:
+    """What Starlette's own tools expect at ``scope["auth"]``: components, features and roles as scopes."""
+
+    def __init__(self, principal: Principal | None) -> None:
+        self._principal = principal
+
+    @property
+    def scopes(self) -> list[str]:
+        """``authenticated``, and the names of the principal's grant; nothing where there is no principal."""
+        if self._principal is None:
+            return []
+        named = (self._principal.grant.components, self._principal.grant.roles)
+        return ["authenticated", *(name for names in named if names is not ALL for name in sorted(names))]
+
+
+class Nobody:
+    """What Starlette's own tools expect at ``scope["user"]`` of a public request."""
+
+    is_authenticated: Final = False
+    display_name: Final = ""
+    identity: Final = ""
+
+
+def _show(scope: Scope, principal: Principal) -> None:
+    """Put into `scope` what the application is to see, and take out what it is not."""
+    seen = None if principal is ANYONE else principal
+    scope["principal"] = seen
+    scope["user"] = Nobody() if seen is None else seen
+    scope["auth"] = Scopes(seen)
+    headers: Headers = scope["headers"]
+    if any(canonical(name).startswith(IDENTITY_PREFIX) for name, _ in headers):
+        scope["headers"] = [entry for entry in headers if not canonical(entry[0]).startswith(IDENTITY_PREFIX)]
+
+
+def _take_out_pair(scope: Scope) -> str | None:
+    """Take the credential's pair out of the subprotocols; answers the name to accept with."""
+    offered = cast("Sequence[str]", scope.get("subprotocols") or ())
+    found = without_pair(offered)
+    if found is None:
+        return None
+    name, left = found
+    scope["subprotocols"] = left
+    headers = [entry for entry in scope["headers"] if entry[0].lower() != b"sec-websocket-protocol"]
+    if left:
+        headers.append((b"sec-websocket-protocol", ", ".join(left).encode()))
+    scope["headers"] = headers
+    return name
+
+
+def _accepting(name: str | None, send: Send) -> Send:
+    """`send` that accepts with the pair's name where the application names no subprotocol of its own: a browser
+    drops a connection whose server takes up none of what it offered."""
+    if name is None:
+        return send
+
+    def accept(message: Message) -> Awaitable[None]:
+        if message["type"] == "websocket.accept" and not message.get("subprotocol"):
+            message = {**message, "subprotocol": name}
+        return send(message)
+
+    return accept
+
+
+def _varying(send: Send) -> Send:
+    def vary(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": vary_by_credential(message.get("headers") or ())}
+        return send(message)
+
+    return vary
+
+
+def _is_preflight(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] != "OPTIONS":
+        return False
+    named = {name.lower() for name, _ in scope["headers"]}
+    return b"origin" in named and b"access-control-request-method" in named

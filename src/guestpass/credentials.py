@@ -1,0 +1,168 @@
+"""What a request presented, before anything about it is known: how credentials arrive, and their forms.
+
+Knows the Authorization header (RFC 6750 section 2.1), the WebSocket subprotocol pair and the form of opaque
+credentials. Knows nothing of whether a credential is any good. Randomness is handed in.
+"""
+
+import hashlib
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from guestpass.grants import Mode
+from guestpass.principal import ACCOUNT_SESSION, IDENTITY_TOKEN, PUBLISHABLE_KEY, SECRET_KEY, SIGNED_TOKEN
+from guestpass.refusals import Refusal
+from guestpass.tokens import UnverifiedToken
+
+PROTOCOLS: Final[Mapping[str, frozenset[str] | None]] = {
+    "apikey": frozenset({SECRET_KEY, PUBLISHABLE_KEY}),
+    "jwt": frozenset({SIGNED_TOKEN}),
+    "client_secret": frozenset({ACCOUNT_SESSION}),
+    # Also the name for kinds of the user's own, which none of the others fits.
+    "token": None,
+}
+"""The WebSocket subprotocol names that announce a credential, and the kinds that each may announce."""
+
+_TAKEN_ELSEWHERE: Final = frozenset({SECRET_KEY, PUBLISHABLE_KEY, SIGNED_TOKEN, ACCOUNT_SESSION})
+
+_B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*\Z")
+_BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_BASE62_ONLY = re.compile(r"[0-9A-Za-z]+\Z")
+_RANDOM_BYTES, _RANDOM_CHARS, _CHECKSUM_CHARS = 24, 33, 6
+MAX_CREDENTIAL: Final = 8192
+"""Bytes; what is longer is refused unread."""
+
+Randomness = Callable[[int], bytes]
+"""`secrets.token_bytes`, or a test's own: a number of bytes in, that many random bytes out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One presented credential. Its text is never part of its repr.
+
+    `protocol` is the WebSocket subprotocol that announced it, None where it came in the header. `token` is its
+    content where it has the form of a JWT: read, not verified.
+    """
+
+    text: str = field(repr=False)
+    protocol: str | None = None
+    token: UnverifiedToken | None = field(default=None, repr=False)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the text: all that a store or a cache ever keeps of it."""
+        return digest(self.text)
+
+
+def digest(text: str) -> bytes:
+    """SHA-256 of a credential's text."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def announces(protocol: str, kind: str) -> bool:
+    """Whether a credential of `kind` may come under this WebSocket subprotocol name."""
+    kinds = PROTOCOLS[protocol]
+    if kinds is None:
+        return kind == IDENTITY_TOKEN or kind not in _TAKEN_ELSEWHERE
+    return kind in kinds
+
+
+def from_header(values: Sequence[bytes]) -> str | Refusal | None:
+    """The credential in the values of the Authorization headers (RFC 6750 section 2.1), None if there is none.
+
+    Another scheme is as good as none. More than one header, or anything but one token68 after the scheme, is
+    refused.
+    """
+    if not values:
+        return None
+    if len(values) > 1:
+        return Refusal("credential_malformed", more="There are several Authorization headers.")
+    scheme, _, rest = values[0].strip(b" \t").partition(b" ")
+    if scheme.lower() != b"bearer":
+        return None
+    text = rest.strip(b" ").decode("latin-1")
+    if len(text) > MAX_CREDENTIAL or not _B64TOKEN.match(text):
+        return Refusal("credential_malformed")
+    return text
+
+
+def from_subprotocols(offered: Sequence[str]) -> tuple[str, str] | Refusal | None:
+    """The pair ``<name>, <credential>`` among the WebSocket subprotocols offered, None if there is none."""
+    found = [place for place, name in enumerate(offered) if name in PROTOCOLS]
+    if not found:
+        return None
+    (place, *others) = found
+    if others or place + 1 == len(offered):
+        return Refusal("credential_malformed", more="Offer exactly one pair of subprotocols: its name, the credential.")
+    text = offered[place + 1]
+    if len(text) > MAX_CREDENTIAL or not _B64TOKEN.match(text):
+        return Refusal("credential_malformed")
+    return offered[place], text
+
+
+def without_pair(offered: Sequence[str]) -> tuple[str, list[str]] | None:
+    """The name of the pair and the subprotocols that are left without it; None where there is no proper pair."""
+    pair = from_subprotocols(offered)
+    if pair is None or isinstance(pair, Refusal):
+        return None
+    place = list(offered).index(pair[0])
+    return pair[0], [*offered[:place], *offered[place + 2 :]]
+
+
+@dataclass(frozen=True, slots=True)
+class OpaqueForm:
+    """The form of keys and client secrets: ``prefix_mode_``, at least 192 random bits and a checksum, in base62.
+
+    The CRC-32 at the end stops mistakes, not attackers: a mistyped credential is refused without a look-up, and
+    scanners can tell a leaked one from noise. `checksum` off admits keys of an older form with the same prefix.
+    """
+
+    prefix: str
+    checksum: bool = True
+
+    def __post_init__(self) -> None:
+        if not re.match(r"[a-z][a-z0-9]*\Z", self.prefix):
+            raise ValueError(f"a credential prefix is lower-case letters and digits, not {self.prefix!r}")
+
+    def recognizes(self, text: str) -> bool:
+        """Whether `text` begins as one of these does."""
+        return text.startswith((f"{self.prefix}_live_", f"{self.prefix}_test_"))
+
+    def mode(self, text: str) -> Mode:
+        """The mode that a recognised text names."""
+        return "live" if text.startswith(f"{self.prefix}_live_") else "test"
+
+    def well_formed(self, text: str) -> bool:
+        """Whether a recognised text has the form and the checksum of one that was issued."""
+        body = text[len(self.prefix) + len("_live_") :]
+        if not self.checksum:
+            return _B64TOKEN.match(body) is not None
+        return (
+            len(body) >= _RANDOM_CHARS + _CHECKSUM_CHARS
+            and _BASE62_ONLY.match(body) is not None
+            and text[-_CHECKSUM_CHARS:] == _checksum(text[:-_CHECKSUM_CHARS])
+        )
+
+    def issue(self, mode: Mode, randomness: Randomness) -> str:
+        """A new credential."""
+        unsealed = f"{self.prefix}_{mode}_{_base62(int.from_bytes(randomness(_RANDOM_BYTES)), _RANDOM_CHARS)}"
+        return unsealed + _checksum(unsealed)
+
+
+def new_id(prefix: str, randomness: Randomness) -> str:
+    """A new public id, such as ``as_4kd…``: 120 random bits in base62."""
+    return f"{prefix}_{_base62(int.from_bytes(randomness(15)), 21)}"
+
+
+def _checksum(text: str) -> str:
+    return _base62(zlib.crc32(text.encode()), _CHECKSUM_CHARS)
+
+
+def _base62(number: int, width: int) -> str:
+    digits: list[str] = []
+    for _ in range(width):
+        number, digit = divmod(number, 62)
+        digits.append(_BASE62[digit])
+    return "".join(reversed(digits))

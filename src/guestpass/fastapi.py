@@ -1,0 +1,90 @@
+"""The FastAPI door: `protect`, `Caller` for whoever is calling, and what the OpenAPI document says of it all."""
+
+from collections.abc import Callable, Collection
+from typing import Annotated, Any, Literal, TypeAlias
+
+from fastapi import Depends, FastAPI
+from starlette.requests import HTTPConnection
+
+from guestpass import starlette
+from guestpass.access import principal_of
+from guestpass.guard import Guard
+from guestpass.principal import Principal
+from guestpass.problems import Renderer, render
+from guestpass.rules import Rule, needs
+
+__all__ = ["Caller", "OptionalCaller", "needs", "protect"]
+
+SCHEME = "guestpass"
+
+
+# Async, since FastAPI runs a plain function in a thread, and this one only reads the scope.
+async def _caller(connection: HTTPConnection) -> Principal:
+    return principal_of(connection)
+
+
+async def _optional_caller(connection: HTTPConnection) -> Principal | None:
+    return principal_of(connection, None)
+
+
+Caller: TypeAlias = Annotated[Principal, Depends(_caller)]
+"""Who is calling: ``async def call_logs(caller: Caller)``. On a public route it raises `guestpass.NoPrincipal`."""
+
+OptionalCaller: TypeAlias = Annotated[Principal | None, Depends(_optional_caller)]
+"""Who is calling, or None on a public route without a credential."""
+
+
+def protect(
+    app: FastAPI,
+    guard: Guard,
+    *,
+    issuing: str | None = None,
+    allow_origins: Collection[str] = (),
+    preflight: Literal["refuse", "pass"] = "refuse",
+    websocket_refusal: Literal["close", "accept"] = "close",
+    render: Renderer = render,
+) -> None:
+    """Guard `app`, as `guestpass.starlette.protect` does, and say in its OpenAPI document what each route needs.
+
+    Routes say so with ``@needs(…)``, or ``Depends(needs(…))`` at the route, its router or the application.
+    """
+    starlette.protect(
+        app,
+        guard,
+        issuing=issuing,
+        allow_origins=allow_origins,
+        preflight=preflight,
+        websocket_refusal=websocket_refusal,
+        render=render,
+    )
+    _document(app, guard)
+
+
+def _document(app: FastAPI, guard: Guard) -> None:
+    undocumented: Callable[[], dict[str, Any]] = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = undocumented()
+        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes[SCHEME] = {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key, a client secret or a token. Scopes are the components and roles needed.",
+        }
+        for path, operations in document.get("paths", {}).items():
+            for method, operation in operations.items():
+                rule = guard.policy.find(method.upper(), path)
+                if rule is not None and isinstance(operation, dict):
+                    operation["security"] = _security(guard, rule)
+        return document
+
+    # The way that FastAPI documents for extending its document.
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _security(guard: Guard, rule: Rule) -> list[dict[str, list[str]]]:
+    if rule.public:
+        return [{}, {SCHEME: []}] if rule.optional else []
+    feature = None if rule.feature is None else f"{rule.component}/{rule.feature}"
+    asked = (rule.component, feature, guard.policy.role_of(rule))
+    return [{SCHEME: [scope for scope in asked if scope is not None]}]

@@ -1,0 +1,111 @@
+"""What a principal may touch: the lattice that "never more than what minted it" rests on.
+
+Knows sets of names and how two grants compare. Knows nothing of requests, credentials or policies; names
+that stand for others (a role for the lower ones, ``call_logs/*`` for every feature) are spelled out by
+`guestpass.policy.Policy.close` before grants are compared.
+
+A component is a name, ``call_logs``; a feature of it is ``call_logs/transcripts``. Both live in one set, so in
+every dimension *covers* is "superset" and *meet* is "intersection".
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal, TypeAlias
+
+Mode: TypeAlias = Literal["live", "test"]
+
+
+class All(Enum):
+    """The set of every name, also of those that do not exist yet."""
+
+    ALL = "ALL"
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return "ALL"
+
+
+ALL: Final = All.ALL
+
+Names: TypeAlias = frozenset[str] | All
+
+
+def names(given: Iterable[str] | All) -> Names:
+    """`given` as a set of names. A lone string is refused: it would be read as a set of letters."""
+    if isinstance(given, All):
+        return given
+    if isinstance(given, str | bytes):
+        raise TypeError(f"expected ALL or a collection of names, not the string {given!r}: write {{{given!r}}}")
+    frozen = frozenset(given)
+    if not all(isinstance(name, str) for name in frozen):
+        raise TypeError("expected ALL or a collection of names, each of them a string")
+    return frozen
+
+
+def superset(larger: Names, smaller: Names) -> bool:
+    """Whether every name of `smaller` is in `larger`."""
+    if larger is ALL:
+        return True
+    return smaller is not ALL and larger >= smaller
+
+
+def intersection(one: Names, other: Names) -> Names:
+    """The names in both."""
+    if one is ALL:
+        return other
+    return one if other is ALL else one & other
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a principal may do: accounts × components with their features × roles, on one platform, in one mode.
+
+    `accounts`, `components` and `roles` are `ALL` or a set of names, never None; the empty set covers nothing.
+    `expires_at` is in Unix seconds; infinity where there is no end.
+    """
+
+    platform: str
+    mode: Mode
+    accounts: Names = frozenset()
+    components: Names = frozenset()
+    roles: Names = frozenset()
+    expires_at: float = math.inf
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("live", "test"):
+            raise ValueError(f"mode is 'live' or 'test', not {self.mode!r}")
+        for field in ("accounts", "components", "roles"):
+            object.__setattr__(self, field, names(getattr(self, field)))
+
+    def covers(self, other: "Grant") -> bool:
+        """Whether all that `other` allows is allowed here too. A partial order."""
+        return not self.lacks(other)
+
+    def lacks(self, other: "Grant") -> tuple[str, ...]:
+        """The dimensions in which `other` goes beyond this grant; empty where this one covers it."""
+        beyond = (
+            ("platform", self.platform != other.platform),
+            ("mode", self.mode != other.mode),
+            ("account", not superset(self.accounts, other.accounts)),
+            ("components", not superset(self.components, other.components)),
+            ("roles", not superset(self.roles, other.roles)),
+            ("expires_in", self.expires_at < other.expires_at),
+        )
+        return tuple(dimension for dimension, exceeded in beyond if exceeded)
+
+    def meet(self, other: "Grant") -> "Grant | None":
+        """The greatest grant that both cover, or None: two platforms, or two modes, have nothing in common."""
+        if self.platform != other.platform or self.mode != other.mode:
+            return None
+        return Grant(
+            platform=self.platform,
+            mode=self.mode,
+            accounts=intersection(self.accounts, other.accounts),
+            components=intersection(self.components, other.components),
+            roles=intersection(self.roles, other.roles),
+            expires_at=min(self.expires_at, other.expires_at),
+        )

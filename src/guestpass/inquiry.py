@@ -1,0 +1,115 @@
+"""What the pipeline asks of the outside when its caches do not know, and who carries the questions there.
+
+An inquiry is a generator: it yields what it asks and of whom, is sent the answer, and returns the verdict. So the
+pipeline is written once, reads top to bottom, is pure, and runs under threads and event loops alike. Tests
+script one by sending answers.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Generator
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
+
+T = TypeVar("T")
+
+
+class Question(Generic[T]):
+    """The base of everything that can be asked; `T` is what the answer is. Subclasses are frozen dataclasses."""
+
+    __slots__ = ()
+
+
+class Answers(Protocol):
+    """Whoever can be asked: a store, a key set, the platform's own `owns`.
+
+    `answer` may block; it raises `guestpass.errors.Unavailable` where it cannot tell.
+    """
+
+    def answer(self, question: Question[T], /) -> T: ...
+
+
+@runtime_checkable
+class AnswersAsync(Protocol):
+    """Who can also be asked without a thread, on asyncio."""
+
+    def answer_async(self, question: Question[T], /) -> Awaitable[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question, and who is to answer it."""
+
+    of: Answers
+    question: Question[object]
+
+
+Inquiry: TypeAlias = Generator[Ask, object, T]
+
+
+def ask(of: Answers, question: Question[T]) -> Inquiry[T]:
+    """The answer to one question: ``session = yield from ask(store, FindSession(digest))``."""
+    answer = yield Ask(of, cast("Question[object]", question))
+    return cast("T", answer)
+
+
+def drive(inquiry: Inquiry[T]) -> T:
+    """Carry an inquiry to its end in this thread, which waits for each answer."""
+    try:
+        asked = next(inquiry)
+        while True:
+            try:
+                answer = asked.of.answer(asked.question)
+            except Exception as problem:  # noqa: BLE001 - the inquiry decides what it means
+                asked = inquiry.throw(problem)
+            else:
+                asked = inquiry.send(answer)
+    except StopIteration as end:
+        return cast("T", end.value)
+
+
+async def drive_async(inquiry: Inquiry[T]) -> T:
+    """Carry an inquiry to its end on an event loop (asyncio or trio), which never waits for an answer itself."""
+    try:
+        asked = next(inquiry)
+        while True:
+            try:
+                answer = await _answer(asked)
+            except Exception as problem:  # noqa: BLE001 - the inquiry decides what it means
+                asked = inquiry.throw(problem)
+            else:
+                asked = inquiry.send(answer)
+    except StopIteration as end:
+        return cast("T", end.value)
+    finally:
+        inquiry.close()
+
+
+async def _answer(asked: Ask) -> object:
+    if isinstance(asked.of, AnswersAsync) and _on_asyncio():
+        return await asked.of.answer_async(asked.question)
+    return await anyio.to_thread.run_sync(asked.of.answer, asked.question, limiter=_limiter())
+
+
+def _on_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+_limiters: RunVar[CapacityLimiter] = RunVar("guestpass_threads")
+
+
+def _limiter() -> CapacityLimiter:
+    # Its own, so that look-ups never queue behind the application's threads, nor the other way round.
+    try:
+        return _limiters.get()
+    except LookupError:
+        limiter = CapacityLimiter(40)
+        _limiters.set(limiter)
+        return limiter

@@ -1,0 +1,261 @@
+"""Keys as a key set holds them: JSON Web Keys (RFC 7517, 7518, 8037) read into keys that can verify.
+
+Knows which algorithms a key may serve: its type, its curve, its length and its own `use`, `key_ops` and `alg`
+decide, never a token. Knows nothing of where a set came from, but for one thing: symmetric keys are read
+only where the caller says that the set was given in code. All of it is pure.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from jwt.algorithms import (
+    Algorithm,
+    ECAlgorithm,
+    HMACAlgorithm,
+    OKPAlgorithm,
+    RSAAlgorithm,
+    get_default_algorithms,
+)
+from jwt.exceptions import PyJWTError
+
+from guestpass.errors import ConfigurationError
+
+PublicKey: TypeAlias = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | bytes
+PrivateKey: TypeAlias = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey | bytes
+
+MIN_RSA_BITS: Final = 2048
+MAX_RSA_BITS: Final = 16384
+MAX_KEYS: Final = 256
+"""More keys than this in one set are not read; real issuers publish fewer than ten."""
+
+_RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_EC: Final = {"secp256r1": ("ES256",), "secp384r1": ("ES384",), "secp521r1": ("ES512",)}
+_ED25519: Final = ("EdDSA", "Ed25519")
+# The bytes that the hash puts out; RFC 7518 section 3.2 asks for a key of no less.
+_HMAC: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
+
+SYMMETRIC: Final = frozenset(_HMAC)
+ASYMMETRIC: Final = (
+    frozenset(_RSA) | {name for served in _EC.values() for name in served} | frozenset(_ED25519)
+)
+
+_PYJWT = get_default_algorithms()
+# PyJWT knows Ed25519 only by its older name (RFC 9864 section 2.2).
+ALGORITHMS: Final[Mapping[str, Algorithm]] = MappingProxyType(
+    {name: _PYJWT["EdDSA" if name == "Ed25519" else name] for name in sorted(ASYMMETRIC | SYMMETRIC)}
+)
+"""Every algorithm that is checked here, by its name in a token's header. There is no ``none`` among them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VerificationKey:
+    """A key, and the algorithms that it may serve. `kid` is None for a key without a name.
+
+    `key_id` names it by content: its thumbprint (RFC 7638), equal for equal keys.
+    """
+
+    kid: str | None
+    key_id: str = field(repr=False)
+    material: PublicKey = field(repr=False)
+    algorithms: Mapping[str, Algorithm] = field(repr=False)
+
+    def verifies(self, algorithm: str, signing_input: bytes, signature: bytes) -> bool:
+        """Whether `signature` is this key's for `signing_input`; False too for an algorithm it does not
+        serve."""
+        serving = self.algorithms.get(algorithm)
+        return serving is not None and serving.verify(signing_input, self.material, signature)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ParsedKeys:
+    """The keys of one set, by what a header names. Immutable; a refresh makes another one.
+
+    `skipped` says why keys of the document were left out, each by its place. `fitting` holds, for ``(kid,
+    alg)``, the one key that fits; for ``(None, alg)`` the one key of the whole set that does. What fits no
+    key or several is not in it.
+    """
+
+    keys: tuple[VerificationKey, ...]
+    kids: frozenset[str]
+    fitting: Mapping[tuple[str | None, str], VerificationKey]
+    skipped: tuple[str, ...] = ()
+
+
+def parse_jwks(document: Mapping[str, object], *, symmetric: bool) -> ParsedKeys:
+    """Read a JWK Set (RFC 7517 section 5). One unusable key is skipped, not the set.
+
+    `symmetric` says whether the set was given in code, so that HMAC keys in it may be used. Raises
+    `ValueError` where it is no key set, or none of its keys can be used.
+    """
+    listed = document.get("keys")
+    if not isinstance(listed, list | tuple):
+        raise ValueError('not a key set: it has no array "keys"')
+    if len(listed) > MAX_KEYS:
+        raise ValueError(f"more than {MAX_KEYS} keys")
+    keys: list[VerificationKey] = []
+    skipped: list[str] = []
+    for place, jwk in enumerate(listed):
+        try:
+            if not isinstance(jwk, Mapping):
+                raise ValueError("not an object")
+            keys.append(read_jwk(jwk, symmetric=symmetric))
+        except ValueError as problem:
+            skipped.append(f"key {place}: {problem}")
+    if not keys:
+        raise ValueError("no key of the set can be used" + "".join(f"; {reason}" for reason in skipped[:3]))
+    return index_keys(keys, skipped)
+
+
+def index_keys(keys: Iterable[VerificationKey], skipped: Iterable[str] = ()) -> ParsedKeys:
+    """These keys as a set. The same key twice under one name counts once."""
+    distinct = {(key.kid, key.key_id): key for key in keys}.values()
+    fitting: dict[tuple[str | None, str], VerificationKey] = {}
+    several: set[tuple[str | None, str]] = set()
+    for key in distinct:
+        for algorithm in key.algorithms:
+            for name in {key.kid, None}:
+                asked = (name, algorithm)
+                if asked in fitting and (name is not None or fitting[asked].key_id != key.key_id):
+                    several.add(asked)
+                fitting[asked] = key
+    for asked in several:
+        del fitting[asked]
+    kids = frozenset(key.kid for key in distinct if key.kid is not None)
+    return ParsedKeys(tuple(distinct), kids, MappingProxyType(fitting), tuple(skipped))
+
+
+def read_jwk(jwk: Mapping[str, object], *, symmetric: bool) -> VerificationKey:
+    """One JWK as a key to verify with; of a private one only the public half. Raises `ValueError` with the
+    reason why it cannot be used: its type, curve, length, or what its `use`, `key_ops` or `alg` forbids."""
+    kid = jwk.get("kid")
+    if kid is not None and not isinstance(kid, str):
+        raise ValueError("kid is not a string")
+    if jwk.get("use", "sig") != "sig":
+        raise ValueError("use is not sig")
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list | tuple) or "verify" not in operations:
+        raise ValueError("key_ops does not hold verify")
+    kty = jwk.get("kty")
+    if kty == "oct" and not symmetric:
+        raise ValueError("a symmetric key that came over the network")
+    reader = _READERS.get(kty) if isinstance(kty, str) else None
+    if reader is None:
+        raise ValueError("a key type that is not known here")
+    members, read = reader
+    public = {name: jwk.get(name) for name in members}
+    if not all(isinstance(value, str) for value in public.values()):
+        raise ValueError(f"it needs {', '.join(members)} as strings")
+    try:
+        material = read({"kty": kty, **public})
+    except (PyJWTError, ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError("its numbers are no key of its type") from None
+    serves = served_by(material)
+    if not serves:
+        raise ValueError("its length or curve serves no algorithm")
+    declared = jwk.get("alg")
+    if declared is not None:
+        # Two names of one algorithm (RFC 9864): a key that declares one of them serves both.
+        serves = (
+            serves
+            if serves == _ED25519 and declared in _ED25519
+            else tuple(n for n in serves if n == declared)
+        )
+        if not serves:
+            raise ValueError("its alg is none that a key like it can verify")
+    algorithms = MappingProxyType({name: ALGORITHMS[name] for name in serves})
+    return VerificationKey(kid, thumbprint(jwk), material, algorithms)
+
+
+def served_by(key: PublicKey | PrivateKey) -> tuple[str, ...]:
+    """The algorithms that a key serves by its type, curve and length; none for a key too short or too
+    long."""
+    if isinstance(key, RSAPublicKey | RSAPrivateKey):
+        return _RSA if MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS else ()
+    if isinstance(key, EllipticCurvePublicKey | EllipticCurvePrivateKey):
+        return _EC.get(key.curve.name, ())
+    if isinstance(key, bytes):
+        return tuple(name for name, length in _HMAC.items() if len(key) >= length)
+    return _ED25519 if isinstance(key, Ed25519PublicKey | Ed25519PrivateKey) else ()
+
+
+def allowed_algorithms(given: Collection[str]) -> frozenset[str]:
+    """An allowlist of algorithms, checked: not empty, not a lone string, nothing unknown and never ``none``.
+
+    Raises `ConfigurationError`.
+    """
+    if isinstance(given, str) or not given:
+        raise ConfigurationError(
+            f'algorithms={given!r}: list the ones the issuer signs with, as algorithms=("RS256",)'
+        )
+    unknown = sorted(str(name) for name in given if name not in ALGORITHMS)
+    if unknown:
+        raise ConfigurationError(
+            f"algorithms={tuple(given)!r}: {', '.join(unknown)} cannot be allowed; there are {',
+            '.join(ALGORITHMS)}"
+        )
+    return frozenset(given)
+
+
+def thumbprint(jwk: Mapping[str, object]) -> str:
+    """The JWK thumbprint (RFC 7638 section 3, RFC 8037 section 2) with SHA-256, in base64url.
+
+    Raises `ValueError` for a key type without one here.
+    """
+    kty = jwk.get("kty")
+    if not isinstance(kty, str) or kty not in _READERS:
+        raise ValueError("a key type that is not known here")
+    required = {name: jwk[name] for name in sorted((*_READERS[kty][0], "kty"))}
+    digest = hashlib.sha256(json.dumps(required, separators=(",", ":"), ensure_ascii=False).encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _rsa(jwk: dict[str, object]) -> PublicKey:
+    key = RSAAlgorithm.from_jwk(jwk)
+    assert isinstance(key, RSAPublicKey)  # noqa: S101 - only public members were handed over
+    return key
+
+
+def _ec(jwk: dict[str, object]) -> PublicKey:
+    key = ECAlgorithm.from_jwk(jwk)
+    assert isinstance(key, EllipticCurvePublicKey)  # noqa: S101 - only public members were handed over
+    return key
+
+
+def _okp(jwk: dict[str, object]) -> PublicKey:
+    key = OKPAlgorithm.from_jwk(jwk)
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("another curve than Ed25519")
+    return key
+
+
+_UNPADDED = re.compile(r"[A-Za-z0-9_-]+={0,2}\Z")
+
+
+def _oct(jwk: dict[str, object]) -> PublicKey:
+    # Strictly, since what a lenient decoder drops would shorten a secret unnoticed.
+    if not _UNPADDED.match(str(jwk["k"])):
+        raise ValueError("not base64url")
+    # PyJWT refuses a public key in PEM or SSH form here: the oldest confusion of all.
+    return _PYJWT["HS256"].prepare_key(HMACAlgorithm.from_jwk(jwk))  # type: ignore[no-any-return]
+
+
+_READERS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[dict[str, object]], PublicKey]]]] = (
+    MappingProxyType(
+        {
+            "RSA": (("n", "e"), _rsa),
+            "EC": (("crv", "x", "y"), _ec),
+            "OKP": (("crv", "x"), _okp),
+            "oct": (("k",), _oct),
+        }
+    )
+)

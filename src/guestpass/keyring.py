@@ -1,0 +1,246 @@
+"""The keys that sign tokens, and their rotation without a refused request.
+
+A new key is published long before it signs, and an old one stays published until its last token has ended; both
+follow from the keys' serials and instants alone, in pure functions. Private keys lie in the store, wrapped with a
+key that the operator holds, or come from PEM files; no process ever makes up one of its own.
+"""
+
+import itertools
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from guestpass.errors import ConfigurationError, KeysUnavailable
+from guestpass.grants import Mode
+from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
+from guestpass.jwks import PrivateKey, VerificationKey, read_jwk
+from guestpass.minting import MAX_LIFETIME
+from guestpass.records import AddCutoff, AddSigningKey, Cutoff, FindCutoff, ListSigningKeys, SigningKeyRecord
+from guestpass.revocations import FOREVER_MS, signing_key_name
+from guestpass.signing_keys import ALGORITHMS, KeyMaker, MakeSigningKey, Wrapping, from_pem, public_jwk
+
+MAX_AGE: Final = 600
+"""Seconds for which others may keep the published key set."""
+
+PUBLISH_AHEAD: Final = 900.0
+"""Seconds that a key is published before it signs: the key set's `MAX_AGE`, and the time workers take to refresh."""
+
+FRESH: Final = 1.0
+"""Seconds for which a look at the store's keys is good enough to sign with."""
+
+LOOKS: Final = 5
+"""How many looks for unknown keys may come at once; one more a second after that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """The keys as one look at the store found them, oldest first within a mode. Decides, at any `now`."""
+
+    records: tuple[SigningKeyRecord, ...]
+    keys: Mapping[str, VerificationKey]
+    distrusted: frozenset[str]
+    seen_at: float
+
+    def signing(self, mode: Mode, now: float) -> SigningKeyRecord | None:
+        """The key that signs: the newest whose time has come, else (the others being distrusted) the next one."""
+        trusted = self._trusted(mode)
+        due = [key for key in trusted if key.signs_from <= now]
+        return due[-1] if due else next(iter(trusted), None)
+
+    def published(self, mode: Mode, now: float) -> tuple[SigningKeyRecord, ...]:
+        """The keys with which a token may be signed now or later, or was signed and has not ended yet."""
+        trusted = self._trusted(mode)
+        after = {key.kid: later for key, later in itertools.pairwise(trusted)}
+        return tuple(
+            key
+            for key in trusted
+            # An hour more than its last token needs: others' clocks, and how long they keep the set.
+            if key.kid not in after or now < after[key.kid].signs_from + MAX_LIFETIME + 3_600
+        )
+
+    def _trusted(self, mode: Mode) -> list[SigningKeyRecord]:
+        return [key for key in self.records if key.mode == mode and key.kid not in self.distrusted]
+
+    def key(self, kid: str | None, now: float) -> tuple[VerificationKey, Mode] | None:
+        """The published key called `kid`, and its mode."""
+        for record in self.records:
+            if record.kid == kid and record in self.published(record.mode, now):
+                return self.keys[record.kid], record.mode
+        return None
+
+
+class KeyRing:
+    """The signing keys of all modes, shared by every process on one store.
+
+    `wrapping_key` encrypts the private halves: a random value of at least 32 bytes (`new_wrapping_key` makes one), or
+    several of which the first encrypts and all decrypt. With `pem`, the keys come from PEM files' contents instead,
+    by mode; the first of each signs, the others are still accepted. `algorithm` is ``RS256``, ``ES256`` or ``EdDSA``.
+    Raises `ConfigurationError`.
+    """
+
+    def __init__(
+        self,
+        store: Answers,
+        *,
+        wrapping_key: str | bytes | Sequence[str | bytes] | None = None,
+        pem: Mapping[Mode, Sequence[str | bytes]] | None = None,
+        algorithm: str = "RS256",
+        publish_ahead: float = PUBLISH_AHEAD,
+        clock: Callable[[], float] = time.time,
+        randomness: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        if algorithm not in ALGORITHMS:
+            raise ConfigurationError(f"KeyRing(algorithm={algorithm!r}): one of {', '.join(ALGORITHMS)}")
+        if (wrapping_key is None) == (pem is None):
+            raise ConfigurationError("KeyRing(…): give wrapping_key=KeyRing.new_wrapping_key(), kept safe, or pem={…}")
+        self.store: Final = store
+        self._wrapping = Wrapping(wrapping_key, randomness) if wrapping_key is not None else None
+        files = None if pem is None else from_pem(pem, algorithm)
+        self._files = None if files is None else tuple(record for record, _ in files)
+        self._algorithm = algorithm
+        self._publish_ahead = publish_ahead
+        self._clock = clock
+        self._ring: Ring | None = None
+        self._private: dict[str, PrivateKey] = {record.kid: private for record, private in files or ()}
+        self._looks = Budget(LOOKS)
+
+    @staticmethod
+    def new_wrapping_key() -> str:
+        """A new random wrapping key, for the operator's secret store."""
+        return secrets.token_urlsafe(32)
+
+    def rotate(self, mode: Mode) -> str:
+        """Add a key, which is published now and signs later; answers its ``kid``."""
+        return drive(self._rotate(mode))
+
+    async def rotate_async(self, mode: Mode) -> str:
+        """`rotate`, without holding up the event loop."""
+        return await drive_async(self._rotate(mode))
+
+    def distrust(self, kid: str) -> None:
+        """End a leaked key: every token it signed is refused, and the next key signs at once."""
+        drive(self._distrust(kid))
+
+    async def distrust_async(self, kid: str) -> None:
+        """`distrust`, without holding up the event loop."""
+        await drive_async(self._distrust(kid))
+
+    def jwks(self, mode: Mode) -> dict[str, object]:
+        """The public keys of one mode as a JWK Set (RFC 7517 section 5); makes the first key if there is none."""
+        return drive(self.jwks_from(mode))
+
+    def jwks_from(self, mode: Mode) -> Inquiry[dict[str, object]]:
+        """`jwks` as an inquiry: drive the answer."""
+        yield from self.signer(mode)
+        ring = yield from self._look(FRESH)
+        return {"keys": [dict(key.jwk) for key in ring.published(mode, self._clock())]}
+
+    def signer(self, mode: Mode) -> Inquiry[tuple[SigningKeyRecord, PrivateKey]]:
+        """The key that signs now, with its private half; made if the mode has none."""
+        ring = yield from self._look(FRESH)
+        record = ring.signing(mode, self._clock())
+        if record is None:
+            yield from self._add(mode, ring, signs_from=self._clock())
+            ring = yield from self._look(0)
+            record = ring.signing(mode, self._clock())
+        if record is None:
+            raise KeysUnavailable(f"there is no key that signs in {mode} mode")
+        private = self._private.get(record.kid)
+        if private is None:
+            private = self._unwrap(record)
+            self._private[record.kid] = private
+        return record, private
+
+    def known(self, kid: str | None, now: float) -> tuple[VerificationKey, Mode] | None:
+        """The key called `kid` and its mode, if this process knows it already."""
+        return None if self._ring is None else self._ring.key(kid, now)
+
+    def find(self, kid: str | None, now: float) -> Inquiry[tuple[VerificationKey, Mode] | None]:
+        """The key called `kid` and its mode, asking the store if need be.
+
+        Raises `KeysUnavailable` where too many unknown ones have been asked for.
+        """
+        key = self.known(kid, now)
+        if key is not None:
+            return key
+        if self._ring is not None and not self._looks.spend(now):
+            raise KeysUnavailable("too many tokens with unknown keys")
+        ring = yield from self._look(0)
+        return ring.key(kid, now)
+
+    def _look(self, good_for: float) -> Inquiry[Ring]:
+        now, ring = self._clock(), self._ring
+        if ring is not None and 0 <= now - ring.seen_at < good_for:
+            return ring
+        if self._files is not None:
+            records = self._files
+        else:
+            records = yield from ask(self.store, ListSigningKeys())
+        distrusted: set[str] = set()
+        for record in records:
+            cutoff = yield from ask(self.store, FindCutoff((signing_key_name(record.kid),)))
+            if cutoff is not None:
+                distrusted.add(record.kid)
+        keys = {} if ring is None else ring.keys
+        keys = {r.kid: keys.get(r.kid) or read_jwk(r.jwk, symmetric=False) for r in records}
+        self._ring = Ring(records, keys, frozenset(distrusted), now)
+        return self._ring
+
+    def _rotate(self, mode: Mode) -> Inquiry[str]:
+        ring = yield from self._look(0)
+        first = not any(key.mode == mode for key in ring.records)
+        ahead = 0.0 if first else self._publish_ahead
+        yield from self._add(mode, ring, signs_from=self._clock() + ahead)
+        ring = yield from self._look(0)
+        return [key for key in ring.records if key.mode == mode][-1].kid
+
+    def _add(self, mode: Mode, ring: Ring, *, signs_from: float) -> Inquiry[None]:
+        if self._wrapping is None:
+            raise ConfigurationError("KeyRing(pem=…): keys from files are rotated there: add the new one, restart")
+        serial = max((key.serial for key in ring.records if key.mode == mode), default=0) + 1
+        private = yield from ask(KeyMaker(), MakeSigningKey(self._algorithm))
+        jwk = public_jwk(private, self._algorithm)
+        kid = str(jwk["kid"])
+        wrapped = self._wrapping.wrap(private, _context(kid, mode))
+        record = SigningKeyRecord(
+            kid, mode, serial, self._algorithm, jwk, wrapped, created_at=self._clock(), signs_from=signs_from
+        )
+        # False where another process was quicker: then its key is the one.
+        yield from ask(self.store, AddSigningKey(record))
+
+    def _distrust(self, kid: str) -> Inquiry[None]:
+        cutoff = Cutoff(signing_key_name(kid), FOREVER_MS, float(FOREVER_MS))
+        yield from ask(self.store, AddCutoff(cutoff))
+        self._ring = None
+
+    def _unwrap(self, record: SigningKeyRecord) -> PrivateKey:
+        if self._wrapping is None:
+            raise ConfigurationError(f"KeyRing(pem=…): the key {record.kid} in the store is not among the files")
+        return self._wrapping.unwrap(record.wrapped, _context(record.kid, record.mode))
+
+
+class Budget:
+    """So many at once, and one more a second after that."""
+
+    def __init__(self, burst: int) -> None:
+        self._burst = burst
+        self._left = float(burst)
+        self._then = 0.0
+        self._lock = threading.Lock()
+
+    def spend(self, now: float) -> bool:
+        """Take one, if there is one at `now` (seconds)."""
+        with self._lock:
+            self._left = min(self._burst, self._left + max(0.0, now - self._then))
+            self._then = now
+            if self._left < 1:
+                return False
+            self._left -= 1
+            return True
+
+
+def _context(kid: str, mode: Mode) -> bytes:
+    return f"{mode}:{kid}".encode()

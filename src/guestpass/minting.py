@@ -1,0 +1,269 @@
+"""What may be given away: never more than the minter has, in any dimension, and by nothing but a secret key.
+
+Reads what was asked for, says everything that is wrong with it at once, and holds it against the minter's grant.
+Sessions and signed tokens both come through here.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from guestpass.authenticators import Membership
+from guestpass.errors import ConfigurationError, Refused
+from guestpass.grants import ALL, Grant, Names, intersection
+from guestpass.inquiry import Answers, Inquiry, ask
+from guestpass.ownership import OwnsAccount
+from guestpass.policy import Policy
+from guestpass.principal import SECRET_KEY, Principal, is_account_id, is_name
+from guestpass.records import FindKeyById
+from guestpass.refusals import FieldError, Refusal
+
+MIN_LIFETIME: Final = 60
+MAX_LIFETIME: Final = 86_400
+DEFAULT_LIFETIME: Final = 3_600
+RECHECK: Final = 1.0
+"""Seconds for which a minting key that was just looked up needs no second look."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """What is asked for, as it came; what is wrong with it gathers in `errors`.
+
+    None where it was left out. `names` are what the fields are called by whoever asks.
+    """
+
+    account: object = None
+    components: object = None
+    roles: object = None
+    expires_in: object = None
+    narrow: bool = False
+    account_required: bool = False
+    components_default: bool = True
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    errors: list[FieldError] = field(default_factory=list[FieldError])
+
+    def wrong(self, where: str, reason: str) -> None:
+        """Note what is wrong with a field."""
+        first, dot, rest = where.partition(".")
+        self.errors.append(FieldError(self.names.get(first, first) + dot + rest, reason))
+
+    def raise_if_wrong(self) -> None:
+        """Raise `Refused` (``validation_error``) if anything is."""
+        if self.errors:
+            raise Refused(Refusal("validation_error", errors=tuple(self.errors)))
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A grant to give away, and its lifetime in whole seconds from `issued_at` (Unix seconds)."""
+
+    grant: Grant
+    issued_at: int
+    expires_in: int
+
+
+class Mint:
+    """Decides what a principal may give away; `attach` tells it of the guard whose names it speaks."""
+
+    def __init__(self, store: Answers, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._membership: Membership | None = None
+        self._minters: dict[str, tuple[float, Grant | Refusal | None]] = {}
+
+    def attach(self, membership: Membership) -> None:
+        """Raises `ConfigurationError` where two guards would have it speak of different components or roles."""
+        known = self._membership
+        if known is not None and (known.policy.components, known.policy.roles) != (
+            membership.policy.components,
+            membership.policy.roles,
+        ):
+            raise ConfigurationError(
+                "the guards that share one AccountSessions or TokenSigner need the same components and roles"
+            )
+        if known is None or known.ownership is None:
+            self._membership = membership
+
+    @property
+    def policy(self) -> Policy:
+        """The policy of the guard it belongs to. Raises `ConfigurationError` where there is none yet."""
+        if self._membership is None:
+            raise ConfigurationError("nothing can be minted outside a guard: Guard(authenticators=[…, this one], …)")
+        return self._membership.policy
+
+    def grant(self, by: Principal, asked: Asked) -> Inquiry[Minted]:
+        """What `by` gives away, as asked for. Raises `Refused`."""
+        policy = self.policy
+        if by.kind != SECRET_KEY:
+            raise Refused(Refusal("escalation_denied", more="Only a secret key creates sessions and signs tokens."))
+        now = self._clock()
+        minter = yield from self._current(by, now)
+        account = _read_account(asked, minter)
+        components = _read_components(asked, policy, minter)
+        roles = _read_roles(asked, policy, minter)
+        expires_in = _read_lifetime(asked)
+        asked.raise_if_wrong()
+        if account is not None and minter.accounts is ALL:
+            yield from self._refuse_strange(minter.platform, account)
+        issued_at = int(now)
+        wanted = Grant(
+            platform=minter.platform,
+            mode=minter.mode,
+            accounts=frozenset() if account is None else frozenset({account}),
+            components=components,
+            roles=roles,
+            expires_at=issued_at + (expires_in if expires_in is not None else DEFAULT_LIFETIME),
+        )
+        if expires_in is None:
+            wanted = replace(wanted, expires_at=min(wanted.expires_at, minter.expires_at))
+        grant = _within(minter, wanted, asked.narrow)
+        grant = replace(grant, expires_at=float(int(grant.expires_at)))
+        if now >= grant.expires_at:
+            raise Refused(Refusal("key_expired", "API key"))
+        return Minted(grant, issued_at, int(grant.expires_at) - issued_at)
+
+    def _refuse_strange(self, platform: str, account: str) -> Inquiry[None]:
+        ownership = None if self._membership is None else self._membership.ownership
+        question = OwnsAccount(platform, account)
+        owned = False if ownership is None else ownership.known(question)
+        if ownership is not None and owned is None:
+            owned = yield from ask(ownership, question)
+        if not owned:
+            raise Refused(Refusal("account_refused", "API key"))
+
+    def _current(self, by: Principal, now: float) -> Inquiry[Grant]:
+        """What `by` may still give away: a principal may be held long after its key was narrowed or revoked."""
+        until, standing = self._minters.get(by.credential_id, (0.0, None))
+        if not now < until:
+            standing = yield from self._look_up(by, now)
+            if len(self._minters) >= 1_000:
+                self._minters.clear()
+            self._minters[by.credential_id] = (now + RECHECK, standing)
+        if isinstance(standing, Refusal):
+            raise Refused(standing)
+        grant = by.grant if standing is None else by.grant.meet(standing)
+        if grant is None or now >= grant.expires_at:
+            raise Refused(Refusal("key_expired" if grant else "escalation_denied", "API key"))
+        return grant
+
+    def _look_up(self, by: Principal, now: float) -> Inquiry[Grant | Refusal | None]:
+        key = yield from ask(self._store, FindKeyById(by.credential_id))
+        if key is None:
+            # The keys are kept elsewhere, by an authenticator of the user's own.
+            return None
+        if key.revoked_at is not None:
+            return Refusal("key_revoked", "API key")
+        if now >= key.grant.expires_at:
+            return Refusal("key_expired", "API key")
+        return self.policy.close(key.grant)
+
+    def forget(self, key_id: str) -> None:
+        """Look the key up anew before it mints again."""
+        self._minters.pop(key_id, None)
+
+
+def _within(minter: Grant, wanted: Grant, narrow: bool) -> Grant:
+    if minter.covers(wanted):
+        return wanted
+    common = minter.meet(wanted) if narrow else None
+    if common is None or any(
+        asked and not left
+        for asked, left in (
+            (wanted.accounts, common.accounts),
+            (wanted.components, common.components),
+            (wanted.roles, common.roles),
+        )
+    ):
+        exceeded = ", ".join(minter.lacks(wanted))
+        raise Refused(Refusal("escalation_denied", "API key", f"It exceeds what the key has in: {exceeded}."))
+    return common
+
+
+def _read_account(asked: Asked, minter: Grant) -> str | None:
+    account = asked.account
+    if account is None:
+        if minter.accounts is not ALL and len(minter.accounts) == 1:
+            (account,) = minter.accounts
+            return account
+        if asked.account_required:
+            asked.wrong("account", "name the account")
+        return None
+    if not isinstance(account, str) or not is_account_id(account):
+        asked.wrong("account", "1-128 of A-Z a-z 0-9 . _ : @ -")
+        return None
+    return account
+
+
+def _read_lifetime(asked: Asked) -> int | None:
+    given = asked.expires_in
+    if given is None:
+        return None
+    if type(given) is not int or not MIN_LIFETIME <= given <= MAX_LIFETIME:
+        asked.wrong("expires_in", f"an integer from {MIN_LIFETIME} to {MAX_LIFETIME} (seconds)")
+        return None
+    return given
+
+
+def _read_roles(asked: Asked, policy: Policy, minter: Grant) -> Names:
+    given = asked.roles
+    if given is None:
+        lowest = frozenset() if policy.base_role is None else frozenset({policy.base_role})
+        return intersection(minter.roles, lowest)
+    if isinstance(given, str) or not isinstance(given, Collection):
+        asked.wrong("roles", "a list of roles")
+        return frozenset()
+    roles: set[str] = set()
+    for role in given:
+        if isinstance(role, str) and role in policy.roles:
+            roles.add(role)
+        else:
+            asked.wrong("roles", f"each one of: {', '.join(policy.roles) or 'none; the policy has no roles'}")
+            break
+    return policy.close(replace(minter, roles=frozenset(roles))).roles
+
+
+def _read_components(asked: Asked, policy: Policy, minter: Grant) -> Names:
+    given = asked.components
+    if given is None:
+        return intersection(minter.components, policy.all_components()) if asked.components_default else frozenset()
+    if not isinstance(given, Mapping):
+        asked.wrong("components", 'an object: {"call_logs": {"enabled": true}}')
+        return frozenset()
+    wanted: set[str] = set()
+    for component, setting in given.items():
+        if not isinstance(component, str) or component not in policy.components:
+            where = f"components.{component}" if is_name(component) else "components"
+            asked.wrong(where, f"each one of: {', '.join(policy.components) or 'none; the policy has no components'}")
+        else:
+            wanted.update(_read_component(asked, policy, minter, component, setting))
+    return frozenset(wanted)
+
+
+def _read_component(asked: Asked, policy: Policy, minter: Grant, component: str, setting: object) -> Collection[str]:
+    where = f"components.{component}"
+    if not isinstance(setting, Mapping) or not set(setting) <= {"enabled", "features"}:
+        asked.wrong(where, 'an object of "enabled" and, if need be, "features"')
+        return ()
+    enabled, features = setting.get("enabled"), setting.get("features")
+    if not isinstance(enabled, bool):
+        asked.wrong(f"{where}.enabled", "true or false")
+        return ()
+    own = policy.features(component)
+    if features is None:
+        held = intersection(minter.components, own)
+        return {component, *(own if held is ALL else held)} if enabled else ()
+    if not isinstance(features, Mapping):
+        asked.wrong(f"{where}.features", 'an object: {"transcripts": true}')
+        return ()
+    wanted: set[str] = {component}
+    for feature, on in features.items():
+        if not isinstance(feature, str) or f"{component}/{feature}" not in own:
+            known = ", ".join(sorted(policy.components[component])) or "none; it has no features"
+            asked.wrong(
+                f"{where}.features.{feature}" if is_name(feature) else f"{where}.features", f"each one of: {known}"
+            )
+        elif not isinstance(on, bool):
+            asked.wrong(f"{where}.features.{feature}", "true or false")
+        elif on:
+            wanted.add(f"{component}/{feature}")
+    return wanted if enabled else ()

@@ -1,0 +1,215 @@
+"""All the rules, and the vocabulary that they and every grant are written in.
+
+Knows the platform's components with their features, the roles in their order, and which rule a request is for.
+What is not listed here is not known: default deny. Immutable.
+"""
+
+import difflib
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from guestpass.errors import ConfigurationError
+from guestpass.grants import ALL, Grant, Names
+from guestpass.principal import is_name
+from guestpass.rules import BASE_ROLE, WEBSOCKET, Rule
+
+EXTERNAL_ENTITY: Final = "external_entity"
+EVERY_FEATURE: Final = "/*"
+
+Segments = Sequence[str]
+
+
+class Policy:
+    """The rules of one API: ``Policy(Rule("GET /v1/call_logs", component="call_logs"), components=…, roles=…)``.
+
+    `components` maps each component to its features; `roles` are in order, the lowest first. Raises
+    `ConfigurationError` for a policy that says nothing, a rule with an unknown component, feature or role, and
+    for two rules between which some request could not choose.
+    """
+
+    def __init__(
+        self,
+        *rules: Rule,
+        components: Mapping[str, Collection[str]] | None = None,
+        roles: Sequence[str] = (),
+    ) -> None:
+        self.components: Final = _read_components(components or {})
+        self.roles: Final = _read_roles(roles)
+        self.base_role: Final = EXTERNAL_ENTITY if EXTERNAL_ENTITY in self.roles else next(iter(self.roles), None)
+        if not (rules or self.components or self.roles):
+            raise ConfigurationError('Policy(): an empty policy lets nobody in; give it rules: Policy(Rule("GET /…"))')
+        for rule in rules:
+            self._check(rule)
+        self.rules: Final[tuple[Rule, ...]] = tuple(rules)
+        self._tables: Final = {
+            method: _Table([rule for rule in rules if method in rule.methods])
+            for method in {method for rule in rules for method in rule.methods}
+        }
+        _refuse_rivals(rules)
+
+    def with_rules(self, rules: Iterable[Rule]) -> "Policy":
+        """This policy and more rules. Raises `ConfigurationError` as construction does."""
+        return Policy(*self.rules, *rules, components=self.components, roles=self.roles)
+
+    def find(self, method: str, path: str) -> Rule | None:
+        """The rule for a request, None where there is none. HEAD is GET."""
+        table = self._tables.get("GET" if method == "HEAD" else method)
+        return None if table is None else table.find(path)
+
+    def role_of(self, rule: Rule) -> str | None:
+        """The lowest role that will do for a rule, None where none is needed."""
+        return self.base_role if rule.role is BASE_ROLE else rule.role
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """The HTTP methods that some rule is for."""
+        return frozenset(self._tables) - {WEBSOCKET}
+
+    def features(self, component: str) -> frozenset[str]:
+        """The features of a component, as names of a grant (``call_logs/transcripts``)."""
+        return frozenset(f"{component}/{feature}" for feature in self.components[component])
+
+    def all_components(self) -> frozenset[str]:
+        """Every component and feature, by name."""
+        return frozenset(self.components).union(*(self.features(component) for component in self.components))
+
+    def close(self, grant: Grant) -> Grant:
+        """`grant` with everything spelled out: a role brings the lower ones, ``call_logs/*`` every feature, a
+        feature its component. What the policy does not know is worth nothing and falls away."""
+        return replace(grant, components=self._close_components(grant.components), roles=self._close_roles(grant.roles))
+
+    def _close_components(self, given: Names) -> Names:
+        if given is ALL:
+            return ALL
+        closed: set[str] = set()
+        for name in given:
+            component, _, feature = name.partition("/")
+            if component not in self.components:
+                continue
+            if feature == "*":
+                closed |= {component, *self.features(component)}
+            elif not feature:
+                closed.add(component)
+            elif feature in self.components[component]:
+                closed |= {component, name}
+        return frozenset(closed)
+
+    def _close_roles(self, given: Names) -> Names:
+        if given is ALL:
+            return ALL
+        highest = max((self.roles.index(role) for role in given if role in self.roles), default=-1)
+        return frozenset(self.roles[: highest + 1])
+
+    def _check(self, rule: Rule) -> None:
+        if rule.component is not None:
+            _known(rule, "component", rule.component, self.components, "Policy(components={…})")
+            if rule.feature is not None:
+                _known(rule, "feature", rule.feature, self.components[rule.component], "that component's features")
+        if isinstance(rule.role, str):
+            _known(rule, "role", rule.role, self.roles, "Policy(roles=(…))")
+
+
+class _Table:
+    """The rules of one method, by shape: for each pattern of literal places one dictionary.
+
+    A shape is looked up with the path's segments at its literal places, heaviest shape first, so that the cost
+    follows the number of shapes, not of rules.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._plain: dict[str, Rule] = {}
+        shapes: dict[tuple[tuple[int, ...], int, bool], dict[tuple[str, ...], Rule]] = {}
+        for rule in rules:
+            literal = tuple(place for place, segment in enumerate(rule.segments) if segment is not None)
+            if not rule.rest and len(literal) == len(rule.segments):
+                self._plain["/" + "/".join(segment or "" for segment in rule.segments)] = rule
+                continue
+            key = tuple(segment for segment in rule.segments if segment is not None)
+            shapes.setdefault((literal, len(rule.segments), rule.rest), {})[key] = rule
+        self._shapes = list(shapes.items())
+        self._shapes.sort(key=lambda entry: next(iter(entry[1].values())).weight, reverse=True)
+
+    def find(self, path: str) -> Rule | None:
+        rule = self._plain.get(path)
+        if rule is not None:
+            return rule
+        segments = path[1:].split("/")
+        for (literal, length, rest), rules in self._shapes:
+            if len(segments) > length if rest else len(segments) == length:
+                rule = rules.get(tuple([segments[place] for place in literal]))
+                if rule is not None and _parameters_filled(rule, segments):
+                    return rule
+        return None
+
+
+def _parameters_filled(rule: Rule, segments: Segments) -> bool:
+    return all(
+        segments[place] != ""
+        for place, segment in enumerate(rule.segments)
+        if segment is None and place < len(segments)
+    )
+
+
+def _read_components(components: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
+    read: dict[str, frozenset[str]] = {}
+    for component, features in components.items():
+        if isinstance(features, str):
+            raise ConfigurationError(
+                f"Policy(components={{{component!r}: {features!r}}}): the features are a tuple: ({features!r},)"
+            )
+        for name in (component, *features):
+            if not is_name(name):
+                raise ConfigurationError(f"Policy(components=…): {name!r} is not 1-64 of a-z 0-9 _ . -")
+        read[component] = frozenset(features)
+    return read
+
+
+def _read_roles(roles: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(roles, str):
+        raise ConfigurationError(f"Policy(roles={roles!r}): roles is a tuple in order: ({roles!r},)")
+    for role in roles:
+        if not is_name(role):
+            raise ConfigurationError(f"Policy(roles=…): {role!r} is not 1-64 of a-z 0-9 _ . -")
+    if len(set(roles)) < len(roles):
+        raise ConfigurationError("Policy(roles=…): a role stands there twice, so the order is unclear")
+    return tuple(roles)
+
+
+def _known(rule: Rule, what: str, name: str, known: Collection[str], where: str) -> None:
+    if name in known:
+        return
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"add it to {where}"
+    raise ConfigurationError(f"Rule({rule.pattern!r}): the policy knows no {what} {name!r}; {hint}")
+
+
+def _refuse_rivals(rules: Sequence[Rule]) -> None:
+    for one, other in overlapping(rules):
+        if one.weight == other.weight:
+            raise ConfigurationError(
+                f"Rule({one.pattern!r}) and Rule({other.pattern!r}) are for the same requests, and neither is the more "
+                "particular: drop one, or make their paths differ"
+            )
+
+
+def overlapping(rules: Sequence[Rule]) -> Iterator[tuple[Rule, Rule]]:
+    """Every pair of rules that some request fits both of, each pair in the order of `rules`."""
+    shapes: dict[tuple[int, bool, tuple[int, ...]], list[tuple[int, Rule]]] = {}
+    for order, rule in enumerate(rules):
+        literal = tuple(place for place, segment in enumerate(rule.segments) if segment is not None)
+        shapes.setdefault((len(rule.segments), rule.rest, literal), []).append((order, rule))
+    # Shape against shape, each indexed by the literals that both have: ten thousand rules must not mean fifty
+    # million comparisons.
+    for one, other in itertools.combinations_with_replacement(shapes, 2):
+        if one[0] != other[0] and not (one[1] or other[1]):
+            continue
+        common = sorted({*one[2]} & {*other[2]})
+        index: dict[tuple[str | None, ...], list[tuple[int, Rule]]] = {}
+        for entry in shapes[one]:
+            index.setdefault(tuple(entry[1].segments[place] for place in common), []).append(entry)
+        for order, rule in shapes[other]:
+            for earlier, candidate in index.get(tuple(rule.segments[place] for place in common), ()):
+                if (earlier < order if one == other else earlier != order) and candidate.overlaps(rule):
+                    yield (candidate, rule) if earlier < order else (rule, candidate)

@@ -1,0 +1,267 @@
+"""Account sessions: short-lived client secrets, each for one account and the components enabled in it.
+
+What mints them also authenticates them: one object, given to a guard once. Knows the life of a session; what may
+be given away is `guestpass.minting`'s.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from guestpass.authenticators import Membership
+from guestpass.credentials import Credential, OpaqueForm, Randomness, digest, new_id
+from guestpass.errors import Refused
+from guestpass.grants import ALL, Grant
+from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
+from guestpass.minting import Asked, Mint
+from guestpass.policy import Policy
+from guestpass.principal import ACCOUNT_SESSION, SECRET_KEY, Principal
+from guestpass.records import (
+    AddSession,
+    Conflict,
+    FindSession,
+    FindSessionById,
+    FoundSession,
+    Idempotency,
+    RevokeSession,
+    SessionRecord,
+)
+from guestpass.refusals import FieldError, Refusal
+
+IDEMPOTENCY_KEPT: Final = 86_400
+"""Seconds for which an Idempotency-Key is remembered."""
+
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSession:
+    """A session just made. `client_secret` is shown here once and kept nowhere.
+
+    `expires_at` is ISO 8601 in UTC, `expires_in` the seconds that are left; `components` says of every component and
+    feature whether it is enabled.
+    """
+
+    id: str
+    account: str
+    client_secret: str = field(repr=False)
+    expires_at: str
+    expires_in: int
+    components: Mapping[str, object]
+    livemode: bool
+
+
+class AccountSessions:
+    """The account sessions in a store; makes, authenticates and revokes them."""
+
+    def __init__(
+        self,
+        store: Answers,
+        *,
+        prefix: str = "cs",
+        clock: Callable[[], float] = time.time,
+        randomness: Randomness = secrets.token_bytes,
+    ) -> None:
+        self._store = store
+        self._form: Final = OpaqueForm(prefix)
+        self.prefixes: Final = (prefix,)
+        self._clock = clock
+        self._randomness = randomness
+        self._mint: Final = Mint(store, clock)
+        self._memberships: list[Membership] = []
+
+    def attach(self, membership: Membership, /) -> None:
+        """Part of being an authenticator."""
+        self._mint.attach(membership)
+        self._memberships.append(membership)
+
+    def kind_of(self, credential: Credential, /) -> str | None:
+        """``account_session``, by the prefix."""
+        return ACCOUNT_SESSION if self._form.recognizes(credential.text) else None
+
+    def authenticate(self, credential: Credential, now: float, /) -> Refusal | Inquiry[Principal | Refusal]:
+        """The session's principal. A mistyped client secret is refused without a look-up."""
+        if not self._form.well_formed(credential.text):
+            return Refusal("credential_invalid", "session", "Its client secret is mistyped or cut short.")
+        return self._find(credential.digest, now)
+
+    def _find(self, secret_digest: bytes, now: float) -> Inquiry[Principal | Refusal]:
+        found = yield from ask(self._store, FindSession(secret_digest))
+        if found is None or not hmac.compare_digest(found.session.digest, secret_digest):
+            return Refusal("credential_invalid", "session")
+        session = found.session
+        if _has_ended(found):
+            return Refusal("session_revoked", "session")
+        if now >= session.grant.expires_at:
+            return Refusal("session_expired", "session")
+        return Principal(
+            kind=ACCOUNT_SESSION,
+            # A session names no person: it is its account, as the key that made it vouches.
+            subject=_account(session.grant),
+            issuer=session.minted_by,
+            grant=session.grant,
+            credential_id=session.id,
+            minted_by=session.minted_by,
+            issued_at=session.minted_ms / 1000,
+        )
+
+    def create(
+        self,
+        *,
+        by: Principal,
+        account: str | None = None,
+        components: Mapping[str, Mapping[str, object]] | None = None,
+        roles: Collection[str] | None = None,
+        expires_in: int | None = None,
+        narrow: bool = False,
+        idempotency_key: str | None = None,
+    ) -> AccountSession:
+        """Make a session for one account, with at most what `by`, a secret key's principal, has itself.
+
+        `components` maps names to ``{"enabled": bool, "features": {name: bool}}``; what is not listed is denied; left
+        out, it is every component of the minting key. `expires_in` is 60 to 86,400 seconds; left out, an hour, or what
+        is left of the key. `roles` left out is the lowest. With `narrow` what exceeds the key is left off instead of
+        refused. A call repeated with the same `idempotency_key` answers the same session with a new secret, and the
+        old one ends.
+
+        Raises `Refused`: ``validation_error``, ``escalation_denied``, ``account_refused``, ``idempotency_conflict``, or
+        the state of the key. Raises `guestpass.errors.StoreUnavailable`.
+        """
+        asked = Asked(account, components, roles, expires_in, narrow, account_required=True)
+        return drive(self._create(by, asked, idempotency_key))
+
+    async def create_async(
+        self,
+        *,
+        by: Principal,
+        account: str | None = None,
+        components: Mapping[str, Mapping[str, object]] | None = None,
+        roles: Collection[str] | None = None,
+        expires_in: int | None = None,
+        narrow: bool = False,
+        idempotency_key: str | None = None,
+    ) -> AccountSession:
+        """`create`, without holding up the event loop."""
+        asked = Asked(account, components, roles, expires_in, narrow, account_required=True)
+        return await drive_async(self._create(by, asked, idempotency_key))
+
+    def create_from(
+        self, by: Principal, body: Mapping[str, object], idempotency_key: str | None = None
+    ) -> Inquiry[AccountSession]:
+        """`create` from the fields of a request's body, for an API that issues sessions: drive the answer."""
+        asked = Asked(body.get("account"), body.get("components"), body.get("roles"), body.get("expires_in"))
+        asked.account_required = True
+        for name in set(body) - {"account", "components", "roles", "expires_in"}:
+            asked.wrong(name if name.isidentifier() else "body", "no such field")
+        return self._create(by, asked, idempotency_key)
+
+    def revoke(self, session_id: str, *, by: Principal | None = None) -> SessionRecord:
+        """End a session, everywhere, for good. Doing so twice is no fault.
+
+        With `by`, a secret key's principal, only a session of its platform and accounts; any other is as unknown as
+        one that never was. Raises `Refused` (``session_unknown``).
+        """
+        return drive(self.revoke_from(session_id, by))
+
+    async def revoke_async(self, session_id: str, *, by: Principal | None = None) -> SessionRecord:
+        """`revoke`, without holding up the event loop."""
+        return await drive_async(self.revoke_from(session_id, by))
+
+    def revoke_from(self, session_id: str, by: Principal | None) -> Inquiry[SessionRecord]:
+        """`revoke` as an inquiry: drive the answer."""
+        if by is not None and by.kind != SECRET_KEY:
+            raise Refused(Refusal("escalation_denied", more="Only a secret key revokes sessions."))
+        session = yield from ask(self._store, FindSessionById(session_id))
+        if session is None or (by is not None and not _may_end(by.grant, session.grant)):
+            raise Refused(Refusal("session_unknown", "session"))
+        ended = yield from ask(self._store, RevokeSession(session_id, self._clock()))
+        for membership in self._memberships:
+            membership.forget(lambda principal: principal.credential_id == session_id)
+        if ended is None:
+            raise Refused(Refusal("session_unknown", "session"))
+        return ended
+
+    def _create(self, by: Principal, asked: Asked, idempotency_key: str | None) -> Inquiry[AccountSession]:
+        if idempotency_key is not None and not _IDEMPOTENCY_KEY.match(idempotency_key):
+            asked.errors.append(FieldError("Idempotency-Key", "1-255 visible ASCII characters"))
+        minted = yield from self._mint.grant(by, asked)
+        secret = self._form.issue(minted.grant.mode, self._randomness)
+        minted_ms = int(self._clock() * 1000)
+        session = SessionRecord(
+            id=new_id("as", self._randomness),
+            digest=digest(secret),
+            grant=minted.grant,
+            minted_by=by.credential_id,
+            minted_ms=minted_ms,
+        )
+        idempotency = None
+        if idempotency_key is not None:
+            body = _body_digest(asked)
+            until = minted_ms / 1000 + IDEMPOTENCY_KEPT
+            idempotency = Idempotency(by.credential_id, idempotency_key, body, until)
+        kept = yield from ask(self._store, AddSession(session, idempotency))
+        if isinstance(kept, Conflict):
+            raise Refused(Refusal("idempotency_conflict", "session"))
+        expires_in = minted.expires_in
+        if kept.id != session.id:
+            # A replay: the session is as old as it is, and its earlier secret no longer opens anything.
+            expires_in = max(0, int(kept.grant.expires_at - self._clock()))
+            for membership in self._memberships:
+                membership.forget(lambda principal: principal.credential_id == kept.id)
+        return AccountSession(
+            id=kept.id,
+            account=_account(kept.grant),
+            client_secret=secret,
+            expires_at=datetime.fromtimestamp(kept.grant.expires_at, UTC).isoformat().replace("+00:00", "Z"),
+            expires_in=expires_in,
+            components=enabled(self._mint.policy, kept.grant),
+            livemode=kept.grant.mode == "live",
+        )
+
+
+def enabled(policy: Policy, grant: Grant) -> dict[str, object]:
+    """Of every component and feature of the policy, whether it is enabled in `grant`."""
+    return {
+        component: {
+            "enabled": component in grant.components,
+            "features": {name: f"{component}/{name}" in grant.components for name in sorted(features)},
+        }
+        for component, features in policy.components.items()
+    }
+
+
+def _has_ended(found: FoundSession) -> bool:
+    session, cutoff = found.session, found.cutoff_ms
+    return session.revoked_at is not None or (cutoff is not None and session.minted_ms <= cutoff)
+
+
+def _may_end(holder: Grant, session: Grant) -> bool:
+    return (holder.platform, holder.mode) == (session.platform, session.mode) and _account(session) in holder.accounts
+
+
+def _account(grant: Grant) -> str:
+    """The one account of a session."""
+    if grant.accounts is ALL:
+        raise ValueError("a session is for one account")
+    (account,) = grant.accounts
+    return account
+
+
+def _body_digest(asked: Asked) -> bytes:
+    body = [asked.account, asked.components, asked.roles, asked.expires_in]
+    return hashlib.sha256(json.dumps(body, sort_keys=True, default=_plain).encode()).digest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Collection):
+        return sorted(value)
+    raise TypeError(f"cannot compare {value!r}")

@@ -1,0 +1,281 @@
+"""Tokens signed for one end user each: a JWT that needs no store to be made.
+
+What signs them also authenticates them: one object, given to a guard once. Its claims stand in a namespace of their
+own; `metadata` is one claim among them, and nothing in it ever authorises anything.
+"""
+
+import json
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from guestpass.authenticators import Membership
+from guestpass.credentials import Credential, Randomness
+from guestpass.errors import ConfigurationError, InvalidToken
+from guestpass.grants import ALL, Grant, Names
+from guestpass.inquiry import Inquiry, ask, drive, drive_async
+from guestpass.keyring import KeyRing
+from guestpass.minting import Asked, Mint, Minted
+from guestpass.principal import SIGNED_TOKEN, Principal
+from guestpass.records import FindCutoff
+from guestpass.refusals import FieldError, Refusal
+from guestpass.revocations import account_name, key_name, signing_key_name, subject_name, token_name
+from guestpass.strict_json import decode_object
+from guestpass.tokens import UnverifiedToken, check_audience, check_times, sign, text_claim, verify
+
+TYP: Final = "guestpass+jwt"
+"""The `typ` of every token signed here, so that it is taken for no other kind (RFC 8725 section 3.11)."""
+
+MAX_METADATA: Final = 4_096
+MAX_SIGNED: Final = 7_168
+"""Bytes of a whole token: it has to fit into a header beside others."""
+
+_MAX_DEPTH: Final = 12
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedToken:
+    """A token just signed. `expires_at` is in Unix seconds; `id` is the end user's, the ``sub`` claim."""
+
+    jwt: str = field(repr=False)
+    expires_at: int
+    id: str
+
+
+class TokenSigner:
+    """Signs tokens with the keys of a `KeyRing`, and authenticates them.
+
+    `issuer` and `audience` are the ``iss`` and ``aud`` claims; both are set and checked.
+    """
+
+    def __init__(
+        self,
+        ring: KeyRing,
+        *,
+        issuer: str,
+        audience: str,
+        clock: Callable[[], float] = time.time,
+        randomness: Randomness = secrets.token_bytes,
+    ) -> None:
+        for name, value in (("issuer", issuer), ("audience", audience)):
+            if not value or not value.isprintable():
+                raise ConfigurationError(f'TokenSigner({name}={value!r}): {name}="…", as the claim is to be')
+        self.issuer: Final = issuer
+        self.ring: Final = ring
+        self._audience = audience
+        self._clock = clock
+        self._randomness = randomness
+        self._mint: Final = Mint(ring.store, clock)
+
+    def attach(self, membership: Membership, /) -> None:
+        """Part of being an authenticator."""
+        self._mint.attach(membership)
+
+    def kind_of(self, credential: Credential, /) -> str | None:
+        """``signed_token``, by the issuer."""
+        token = credential.token
+        return SIGNED_TOKEN if token is not None and token.issuer == self.issuer else None
+
+    def sign(
+        self,
+        *,
+        by: Principal,
+        id: str | None = None,  # noqa: A002 - the field's name in the document
+        tenant_id: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        roles: Collection[str] | None = None,
+        components: Mapping[str, Mapping[str, object]] | None = None,
+        expires_in: int | None = None,
+        narrow: bool = False,
+    ) -> SignedToken:
+        """Sign a token for one end user, with at most what `by`, a secret key's principal, has itself.
+
+        `id` is the user's UUID, made if left out. `tenant_id` is the token's account; a key bound to one account signs
+        for that one, and without an account a token passes no account rule. `metadata` is a JSON object of at most
+        4,096 bytes. `roles` left out is the lowest, `components` none. `expires_in` is 60 to 86,400 seconds; left out,
+        an hour, or what is left of the key. With `narrow` what exceeds the key is left off instead of refused.
+
+        Raises `Refused`: ``validation_error``, ``escalation_denied``, ``account_refused``, or the state of the key.
+        """
+        asked = Asked(tenant_id, components, roles, expires_in, narrow, components_default=False, names=_PYTHON_NAMES)
+        return drive(self._sign(by, asked, id, metadata))
+
+    async def sign_async(
+        self,
+        *,
+        by: Principal,
+        id: str | None = None,  # noqa: A002 - the field's name in the document
+        tenant_id: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        roles: Collection[str] | None = None,
+        components: Mapping[str, Mapping[str, object]] | None = None,
+        expires_in: int | None = None,
+        narrow: bool = False,
+    ) -> SignedToken:
+        """`sign`, without holding up the event loop."""
+        asked = Asked(tenant_id, components, roles, expires_in, narrow, components_default=False, names=_PYTHON_NAMES)
+        return await drive_async(self._sign(by, asked, id, metadata))
+
+    def sign_from(self, by: Principal, body: Mapping[str, object]) -> Inquiry[SignedToken]:
+        """`sign` from the camel-case fields of a request's body, for an API that issues tokens: drive the answer."""
+        asked = Asked(
+            body.get("tenantId"),
+            body.get("components"),
+            body.get("roles"),
+            body.get("expiresIn"),
+            components_default=False,
+            names=_HTTP_NAMES,
+        )
+        for name in set(body) - {"id", "tenantId", "metadata", "expiresIn", "roles", "components"}:
+            asked.wrong(name if name.isidentifier() else "body", "no such field")
+        return self._sign(by, asked, body.get("id"), body.get("metadata"))
+
+    def authenticate(self, credential: Credential, now: float, /) -> Refusal | Inquiry[Principal | Refusal]:
+        """The token's principal. What is wrong with it whoever signed it is refused without a look-up."""
+        token = credential.token
+        if token is None:
+            return Refusal("credential_invalid", "token")
+        try:
+            if token.header.get("typ") != TYP:
+                raise InvalidToken("its typ is not that of a token signed here")
+            check_audience(token.claims, {self._audience})
+        except InvalidToken as invalid:
+            return Refusal(invalid.code, "token")
+        return self._verify(token, now)
+
+    def _verify(self, token: UnverifiedToken, now: float) -> Inquiry[Principal | Refusal]:
+        found = yield from self.ring.find(token.kid, now)
+        try:
+            if found is None:
+                raise InvalidToken("it names no key of this ring")
+            key, mode = found
+            verify(token, key)
+            principal, minted_ms = _read_claims(token, check_times(token.claims, now=now, leeway=0))
+            if principal.mode != mode:
+                raise InvalidToken("its mode is not that of its key")
+        except InvalidToken as invalid:
+            return Refusal(invalid.code, "token")
+        ended_by = [
+            signing_key_name(token.kid or ""),
+            token_name(principal.credential_id),
+            key_name(principal.minted_by),
+            subject_name(principal.platform, principal.subject, principal.account),
+        ]
+        if principal.account is not None:
+            ended_by.append(account_name(principal.platform, principal.account))
+        cutoff = yield from ask(self.ring.store, FindCutoff(tuple(ended_by)))
+        if cutoff is not None and minted_ms <= cutoff:
+            return Refusal("token_revoked", "token")
+        return principal
+
+    def _sign(self, by: Principal, asked: Asked, subject: object, metadata: object) -> Inquiry[SignedToken]:
+        sub = _read_id(asked, subject, self._randomness)
+        data = _read_metadata(asked, metadata)
+        minted = yield from self._mint.grant(by, asked)
+        record, private = yield from self.ring.signer(minted.grant.mode)
+        claims = self._claims(by, sub, data, minted)
+        jwt = sign(claims, {"typ": TYP, "kid": record.kid}, private, record.algorithm)
+        if len(jwt) > MAX_SIGNED:
+            asked.wrong("metadata", f"the whole token would be {len(jwt)} bytes, more than {MAX_SIGNED}")
+            asked.raise_if_wrong()
+        return SignedToken(jwt, int(minted.grant.expires_at), sub)
+
+    def _claims(self, by: Principal, sub: str, metadata: Mapping[str, object], minted: Minted) -> dict[str, object]:
+        grant = minted.grant
+        claims: dict[str, object] = {
+            "iss": self.issuer,
+            "aud": self._audience,
+            "sub": sub,
+            "iat": minted.issued_at,
+            "exp": int(grant.expires_at),
+            "jti": self._randomness(16).hex(),
+            "platform": grant.platform,
+            "mode": grant.mode,
+            "minted_by": by.credential_id,
+            "minted_ms": int(self._clock() * 1000),
+            "components": _listed(grant.components),
+            "roles": _listed(grant.roles),
+        }
+        if grant.accounts:
+            (claims["account"],) = _listed(grant.accounts)
+        if metadata:
+            claims["metadata"] = dict(metadata)
+        return claims
+
+
+_PYTHON_NAMES: Final = {"account": "tenant_id"}
+_HTTP_NAMES: Final = {"account": "tenantId", "expires_in": "expiresIn"}
+
+
+def _listed(names: Names) -> list[str]:
+    if names is ALL:
+        raise TypeError("what is minted is spelled out by name")
+    return sorted(names)
+
+
+def _read_id(asked: Asked, given: object, randomness: Randomness) -> str:
+    if given is None:
+        return str(uuid.UUID(bytes=randomness(16), version=4))
+    if isinstance(given, str) and _UUID.match(given.lower()):
+        return given.lower()
+    asked.errors.append(FieldError("id", "a UUID in its 36-character form"))
+    return ""
+
+
+def _read_metadata(asked: Asked, given: object) -> Mapping[str, object]:
+    if given is None:
+        return {}
+    try:
+        if not isinstance(given, Mapping):
+            raise TypeError
+        encoded = json.dumps(dict(given), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        # As it will be read back: what JSON would bend (a number for a name, say) is not the platform's data any more.
+        if len(encoded) <= MAX_METADATA and decode_object(encoded, max_depth=_MAX_DEPTH) != dict(given):
+            raise ValueError
+    except (TypeError, ValueError, RecursionError):
+        asked.errors.append(FieldError("metadata", "a JSON object"))
+        return {}
+    if len(encoded) > MAX_METADATA:
+        asked.errors.append(FieldError("metadata", f"at most {MAX_METADATA} bytes as JSON; it is {len(encoded)}"))
+    return dict(given)
+
+
+def _read_claims(token: UnverifiedToken, expires_at: float) -> tuple[Principal, int]:
+    """What the claims of a verified token say. Raises `InvalidToken`."""
+    claims = token.claims
+    mode, minted_ms, metadata = claims.get("mode"), claims.get("minted_ms"), claims.get("metadata", {})
+    account = text_claim(claims, "account") if "account" in claims else None
+    if (mode != "live" and mode != "test") or type(minted_ms) is not int or not isinstance(metadata, dict):
+        raise InvalidToken("its own claims are not as they are signed here")
+    grant = Grant(
+        platform=text_claim(claims, "platform"),
+        mode=mode,
+        accounts=frozenset() if account is None else frozenset({account}),
+        components=_names_claim(claims, "components"),
+        roles=_names_claim(claims, "roles"),
+        expires_at=expires_at,
+    )
+    principal = Principal(
+        kind=SIGNED_TOKEN,
+        subject=text_claim(claims, "sub"),
+        issuer=token.issuer,
+        grant=grant,
+        credential_id=text_claim(claims, "jti"),
+        minted_by=text_claim(claims, "minted_by"),
+        issued_at=minted_ms / 1000,
+        metadata=MappingProxyType(metadata),
+    )
+    return principal, minted_ms
+
+
+def _names_claim(claims: Mapping[str, object], name: str) -> frozenset[str]:
+    value = claims.get(name)
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise InvalidToken(f"its {name} is no array of strings")
+    return frozenset(value)

@@ -1,0 +1,99 @@
+"""The Starlette door: one call that guards an application, reading what its routes say they need."""
+
+import threading
+from collections.abc import Collection
+from typing import Literal
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+
+from guestpass.asgi import ASGIApp, GuardMiddleware, Receive, Scope, Send
+from guestpass.errors import ConfigurationError, Refused, Unavailable
+from guestpass.guard import Guard
+from guestpass.issuing_api import answer_refused, issuing_routes
+from guestpass.problems import Renderer, render
+from guestpass.routes import rules_of
+
+
+def protect(
+    app: Starlette,
+    guard: Guard,
+    *,
+    issuing: str | None = None,
+    allow_origins: Collection[str] = (),
+    preflight: Literal["refuse", "pass"] = "refuse",
+    websocket_refusal: Literal["close", "accept"] = "close",
+    render: Renderer = render,
+) -> None:
+    """Guard `app`: what its routes say with `needs` joins the policy of `guard` before the first request.
+
+    A route that says nothing and that no rule of the policy is for is denied. `issuing` adds the issuing API below
+    that path; the other settings are those of `guestpass.asgi.GuardMiddleware`. What contradicts itself raises
+    `ConfigurationError`, at the latest when the application starts. Middleware added to `app` afterwards runs before
+    the guard; an application is protected once.
+    """
+    if any(str(middleware.cls) == str(_Protection) for middleware in app.user_middleware):
+        raise ConfigurationError("protect(app, guard): this application is protected already")
+    if issuing is not None:
+        if not issuing.startswith("/"):
+            raise ConfigurationError(f'protect(issuing={issuing!r}): a path, such as "/"')
+        app.router.routes.extend(issuing_routes(guard, issuing.rstrip("/"), render=render))
+
+    async def refused(_: Request, problem: Exception) -> Response:
+        return answer_refused(problem, guard, render)
+
+    app.add_exception_handler(Refused, refused)
+    app.add_exception_handler(Unavailable, refused)
+    app.add_middleware(
+        _Protection,
+        root=app,
+        guard=guard,
+        allow_origins=allow_origins,
+        preflight=preflight,
+        websocket_refusal=websocket_refusal,
+        render=render,
+    )
+
+
+class _Protection:
+    """The guard, put up when the application is complete: at its start, or with its first request."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        root: Starlette,
+        guard: Guard,
+        allow_origins: Collection[str],
+        preflight: Literal["refuse", "pass"],
+        websocket_refusal: Literal["close", "accept"],
+        render: Renderer,
+    ) -> None:
+        self._app = app
+        self._root = root
+        self._guard = guard
+        self._allow_origins = allow_origins
+        self._preflight: Literal["refuse", "pass"] = preflight
+        self._websocket_refusal: Literal["close", "accept"] = websocket_refusal
+        self._render = render
+        self._lock = threading.Lock()
+        self._door: GuardMiddleware | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        door = self._door or self._put_up()
+        await door(scope, receive, send)
+
+    def _put_up(self) -> GuardMiddleware:
+        with self._lock:
+            if self._door is None:
+                self._guard.add_rules(rules_of(self._root.router.routes))
+                self._door = GuardMiddleware(
+                    self._app,
+                    self._guard,
+                    allow_origins=self._allow_origins,
+                    preflight=self._preflight,
+                    websocket_refusal=self._websocket_refusal,
+                    render=self._render,
+                )
+            return self._door

@@ -1,0 +1,260 @@
+"""JSON Web Tokens: read once, verified with a key that somebody chose, their claims checked; and signed.
+
+Knows the JWS compact serialization (RFC 7515), the registered claims (RFC 7519) and what of both is
+refused. Knows nothing of key sets, issuers' settings or principals, and never looks at the clock. What a
+token says of itself chooses nothing but which key of its issuer to try.
+"""
+
+import binascii
+import json
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
+
+from guestpass.errors import ConfigurationError, InvalidToken
+from guestpass.jwks import ALGORITHMS, PrivateKey, VerificationKey, allowed_algorithms, parse_jwks, served_by
+from guestpass.strict_json import decode_object
+
+MAX_TOKEN: Final = 8192
+"""Bytes; what is longer is refused unread."""
+
+# The year 9999: later ends are as good as this one, and nothing that prints a date trips over it.
+_LATEST: Final = 253402300799.0
+
+# Of base64url into base64, and whatever is not base64url into what no decoder takes.
+_TO_BASE64: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
+_FROM_BASE64: Final = bytes.maketrans(b"+/", b"-_")
+# By what is over after groups of four: the characters that may come last, because the bits that stand for
+# nothing are zero in them (RFC 4648 section 3.5), and the padding that was left away.
+_LAST: Final = (frozenset[int](), frozenset[int](), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
+_PADDING: Final = (b"", b"", b"==", b"=")
+_SHORT_HEADER: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedToken:
+    """A signed JWT, taken apart and decoded, and not to be believed until a key has verified it.
+
+    `header` has passed every rule that needs no key: `alg` and `kid` are of the right type, nothing in it is
+    critical and unknown. `signing_input` is what the signature is over (RFC 7515 section 5.2).
+    """
+
+    header: Mapping[str, object]
+    claims: Mapping[str, object] = field(repr=False)
+    signing_input: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+    @property
+    def alg(self) -> str:
+        """The algorithm that the header names."""
+        return self.header["alg"]  # type: ignore[return-value] # read_header saw to it
+
+    @property
+    def kid(self) -> str | None:
+        """The name of the key, None where the header gives none."""
+        return self.header.get("kid")  # type: ignore[return-value] # read_header saw to it
+
+    @property
+    def issuer(self) -> str:
+        """The `iss` claim, empty where it is not there or no string."""
+        issuer = self.claims.get("iss")
+        return issuer if isinstance(issuer, str) else ""
+
+
+def read_header(text: str) -> Mapping[str, object]:
+    """The header of a compact JWS, decoded and checked, before anything is done about the rest.
+
+    Raises `InvalidToken` for more than 8,192 characters without looking further, and for a header that is no
+    object, has `crit` beyond what is understood here (``b64: true``, RFC 7797), asks for an unencoded
+    payload, or belongs to an encrypted token (RFC 7516 section 9). `jku`, `x5u`, `jwk` and `x5c` are never
+    followed.
+    """
+    if len(text) > MAX_TOKEN:
+        raise InvalidToken("it is longer than 8 KiB")
+    encoded = text[: text.find(".")]
+    # An issuer writes the same header into all its tokens; only short ones are remembered, so the memory is
+    # bounded.
+    return _header(encoded) if len(encoded) > _SHORT_HEADER else _remembered_header(encoded)
+
+
+def read_rest(text: str, header: Mapping[str, object]) -> UnverifiedToken:
+    """The whole token, where `read_header` gave `header` for `text`. Raises `InvalidToken`."""
+    payload, signing_input, signature = _split(text)
+    try:
+        claims = decode_object(payload)
+    except ValueError as problem:
+        raise InvalidToken(f"its payload: {problem}") from None
+    return UnverifiedToken(header, claims, signing_input, signature)
+
+
+def read_token(text: str) -> UnverifiedToken:
+    """Take a signed JWT apart, decoding header and payload once. Raises `InvalidToken`; verifies nothing."""
+    return read_rest(text, read_header(text))
+
+
+def check_signature(token: str, jwks: Mapping[str, object], algorithms: Collection[str]) -> bytes:
+    """The payload of a compact JWS (RFC 7515) that a key of `jwks` signed. It may be anything, also no JSON.
+
+    The JWS level alone: key and signature, no claims. `jwks` is a JWK Set as a mapping, given in code, so
+    it may hold symmetric keys; `algorithms` says which algorithms are accepted. Of a token without `kid`
+    exactly one key must fit. Raises `InvalidToken`, and `ConfigurationError` for arguments that no token
+    could pass with.
+    """
+    allowed = allowed_algorithms(algorithms)
+    header = read_header(token)
+    payload, signing_input, signature = _split(token)
+    read = UnverifiedToken(header, {}, signing_input, signature)
+    if read.alg not in allowed:
+        raise InvalidToken("its algorithm is not allowed")
+    try:
+        keys = parse_jwks(jwks, symmetric=True)
+    except ValueError as problem:
+        if not isinstance(jwks.get("keys"), list | tuple):
+            raise ConfigurationError(f"jwks: {problem}") from None
+        raise InvalidToken(f"there is no key for it: {problem}") from None
+    key = keys.fitting.get((read.kid, read.alg))
+    if key is None:
+        raise InvalidToken("no key, or more than one, fits its kid and algorithm")
+    verify(read, key)
+    return payload
+
+
+def verify(token: UnverifiedToken, key: VerificationKey) -> None:
+    """Check a token's signature with the key that was chosen for it. Raises `InvalidToken`.
+
+    That the algorithm is allowed is for the caller to say first; that the key may serve it is checked here.
+    """
+    if not key.verifies(token.alg, token.signing_input, token.signature):
+        raise InvalidToken("its signature is not that of its issuer's key")
+
+
+def check_times(claims: Mapping[str, object], *, now: float, leeway: float) -> float:
+    """The instant, in Unix seconds, from which the token is no longer valid: `exp` and the leeway (in
+    seconds).
+
+    Raises `InvalidToken` where `exp` is missing, any of `exp`, `nbf` and `iat` is no finite number, or
+    `nbf` or `iat` lie in the future beyond the leeway; with the code ``token_expired`` where it has ended
+    (RFC 7519 4.1.4: on `exp` it is too late). Parts of a second of `exp` are cut off.
+    """
+    if "nbf" in claims and _instant(claims, "nbf") - leeway > now:
+        raise InvalidToken("it is not valid yet")
+    if "iat" in claims and _instant(claims, "iat") - leeway > now:
+        raise InvalidToken("it was issued in the future")
+    end = min(float(math.floor(_instant(claims, "exp"))) + leeway, _LATEST)
+    if now >= end:
+        raise InvalidToken("it has expired", code="token_expired")
+    return end
+
+
+def check_audience(claims: Mapping[str, object], audience: Collection[str] | None) -> None:
+    """Check `aud` (RFC 7519 section 4.1.3): a string or an array of strings, one of them in `audience`.
+
+    None for `audience` asks only that a claim which is there has that form. Raises `InvalidToken`.
+    """
+    named = claims.get("aud")
+    if type(named) is str:
+        if audience is not None and named not in audience:
+            raise InvalidToken("it is for another audience")
+        return
+    if named is None and audience is None and "aud" not in claims:
+        return
+    if type(named) is not list or not all(type(one) is str for one in named):
+        raise InvalidToken("its aud is no string and no array of strings")
+    if audience is not None and not any(one in audience for one in named):
+        raise InvalidToken("it is for another audience")
+
+
+def text_claim(claims: Mapping[str, object], name: str) -> str:
+    """A claim that must be there, as a string, not empty, without control characters. Raises
+    `InvalidToken`."""
+    value = claims.get(name)
+    if type(value) is not str or not value or not value.isprintable():
+        raise InvalidToken(f"its {name} is missing or no text")
+    return value
+
+
+def sign(claims: Mapping[str, object], headers: Mapping[str, object], private_key: PrivateKey, algorithm: str) -> str:
+    """A signed JWT (RFC 7515 section 7.1). Claims are written as compact UTF-8, without escapes.
+
+    `headers` go into the header beside `alg`. Raises `ConfigurationError` where the key does not serve the
+    algorithm by type, curve and length, and `ValueError` for claims that JSON cannot hold.
+    """
+    if algorithm not in served_by(private_key):
+        raise ConfigurationError(
+            f"algorithm={algorithm!r}: a {type(private_key).__name__} like this cannot sign with it"
+        )
+    header = _encode_part(_ENCODER.encode({**headers, "alg": algorithm}).encode())
+    signing_input = header + b"." + _encode_part(_ENCODER.encode(claims).encode())
+    signature = ALGORITHMS[algorithm].sign(signing_input, private_key)
+    return (signing_input + b"." + _encode_part(signature)).decode()
+
+
+# Built once: json.dumps with arguments makes a new encoder each time.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _instant(claims: Mapping[str, object], name: str) -> float:
+    value = claims.get(name)
+    # type() and not isinstance(): True is an int.
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        return value
+    raise InvalidToken(f"its {name} is missing or no number")
+
+
+def _header(encoded: str) -> Mapping[str, object]:
+    try:
+        header = decode_object(_decode_part(encoded.encode("ascii").translate(_TO_BASE64)))
+    except ValueError as problem:
+        raise InvalidToken(f"its header: {_safe(problem)}") from None
+    if type(header.get("alg")) is not str:
+        raise InvalidToken("its header has no alg")
+    if "kid" in header and type(header["kid"]) is not str:
+        raise InvalidToken("its kid is not a string")
+    if "b64" in header and header["b64"] is not True:
+        raise InvalidToken("its payload is not encoded")
+    if "crit" in header and (header["crit"] != ["b64"] or "b64" not in header):
+        raise InvalidToken("it needs an extension that is not known here")
+    if "enc" in header:
+        raise InvalidToken("it is encrypted")
+    return MappingProxyType(header)
+
+
+_remembered_header = lru_cache(maxsize=256)(_header)
+
+
+def _split(text: str) -> tuple[bytes, bytes, bytes]:
+    """Payload, signing input and signature."""
+    try:
+        encoded = text.encode("ascii")
+        end = encoded.rfind(b".")
+        signing_input = encoded[:end]
+        _, payload, signature = encoded.translate(_TO_BASE64).split(b".")
+        return _decode_part(payload), signing_input, _decode_part(signature)
+    except ValueError as problem:
+        if text.count(".") != 2:
+            raise InvalidToken("it has not three parts") from None
+        raise InvalidToken(f"its payload or signature: {_safe(problem)}") from None
+
+
+def _decode_part(translated: bytes) -> bytes:
+    over = len(translated) & 3
+    if over:
+        # a2b_base64 does not mind stray bits, which would make the text of a token malleable.
+        if translated[-1] not in _LAST[over]:
+            raise ValueError("not base64url")
+        translated += _PADDING[over]
+    elif not translated:
+        raise ValueError("empty")
+    return binascii.a2b_base64(translated, strict_mode=True)
+
+
+def _safe(problem: ValueError) -> str:
+    # The texts of codecs quote what they were given.
+    return "not base64url" if isinstance(problem, UnicodeError | binascii.Error) else str(problem)
+
+
+def _encode_part(data: bytes) -> bytes:
+    return binascii.b2a_base64(data, newline=False).rstrip(b"=").translate(_FROM_BASE64)
