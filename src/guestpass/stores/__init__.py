@@ -1,0 +1,67 @@
+"""Where keys, sessions and cut-offs are kept: `open_store` takes a URL, and loads only what that URL needs.
+
+A store answers the questions of `guestpass.records`, where it says what can be asked and what is promised.
+"""
+
+from typing import Protocol, TypeVar
+
+from guestpass.errors import ConfigurationError
+from guestpass.inquiry import Question
+
+__all__ = ["Store", "open_store"]
+
+T = TypeVar("T")
+
+_THERE_IS = "there is memory://, sqlite:///<path of a file> and postgresql://<user>:<password>@<host>/<database>"
+
+
+class Store(Protocol):
+    """Who keeps the records. Safe to ask from any number of threads, and across `os.fork`."""
+
+    def answer(self, question: Question[T], /) -> T:
+        """The answer to `question`, once what it changes is kept.
+
+        Raises `guestpass.errors.StoreUnavailable` where the store cannot tell, TypeError for a question that
+        is not of `guestpass.records`, ValueError for a new record whose id or digest is there already.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and files. Closing twice is closing once; questions asked after it raise
+        StoreUnavailable."""
+        ...
+
+
+def open_store(url: str, *, wait: float = 1.0) -> Store:
+    """The store at `url`, ready to be asked; whoever opens it closes it.
+
+    - ``memory://``: in this process alone, gone with it; needs nothing.
+    - ``sqlite:///guestpass.db`` (relative), ``sqlite:////var/lib/guestpass.db`` (absolute): a file that any
+      number of processes of one machine share, not one on a network. Needs the extra ``sql``.
+    - ``postgresql://user:password@host/database``: needs the extra ``sql`` and the driver psycopg 3.
+
+    The tables are made at the first opening. `wait`, in seconds, is how long a question may wait for a
+    connection, for its turn or for a lock before it raises StoreUnavailable. Raises ConfigurationError for a
+    URL or a place that cannot work, StoreUnavailable for a database that does not answer.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise ConfigurationError(
+            f'a store is named by a URL, such as open_store("sqlite:///guestpass.db"): {_THERE_IS}'
+        )
+    family = scheme.partition("+")[0]
+    if scheme == "memory":
+        if rest:
+            raise ConfigurationError('nothing follows the slashes of a memory store: write open_store("memory://")')
+        from guestpass.stores.memory import MemoryStore
+
+        return MemoryStore()
+    if family in ("sqlite", "postgresql"):
+        try:
+            from guestpass.stores.sql import SqlStore
+        except ModuleNotFoundError as missing:
+            if (missing.name or "").partition(".")[0] != "sqlalchemy":
+                raise
+            raise ConfigurationError(f'{family} stores need SQLAlchemy: pip install "guestpass[sql]"') from missing
+        return SqlStore(url, wait=wait)
+    raise ConfigurationError(f"no store has the scheme {scheme!r}: {_THERE_IS}")

@@ -1,0 +1,148 @@
+"""How a row of the SQL store and a record turn into each other.
+
+Knows the columns of `guestpass.stores.tables`, and no SQL.
+"""
+
+import json
+import math
+from functools import lru_cache
+from typing import Any, cast
+
+from sqlalchemy import Row
+
+from guestpass.grants import ALL, Grant, Mode, Names
+from guestpass.records import KeyRecord, SessionRecord, SigningKeyRecord
+from guestpass.stores.sessions import account_of, ended_at
+
+
+def instant(value: float) -> float | None:
+    """A Unix time as it is stored: NULL for infinity."""
+    return None if value == math.inf else value
+
+
+def unending(value: float | None) -> float:
+    """A stored Unix time as it is used."""
+    return math.inf if value is None else value
+
+
+def key_row(key: KeyRecord) -> dict[str, object]:
+    """The row of an API key."""
+    return {
+        "id": key.id,
+        "digest": key.digest,
+        "kind": key.kind,
+        **key_grant_row(key.grant),
+        "name": key.name,
+        "created_at": key.created_at,
+        "origins": _text(key.origins),
+        "revoked_at": key.revoked_at,
+    }
+
+
+def key_grant_row(grant: Grant) -> dict[str, object]:
+    """The columns of an API key's row that hold its grant."""
+    return {"accounts": _text(grant.accounts), **_grant_row(grant)}
+
+
+def key_record(row: Row[Any]) -> KeyRecord:
+    """The API key of a row."""
+    return KeyRecord(
+        id=row.id,
+        digest=row.digest,
+        kind=row.kind,
+        grant=_grant(row, _names(row.accounts)),
+        name=row.name,
+        created_at=row.created_at,
+        origins=cast("frozenset[str]", _names(row.origins)),
+        revoked_at=row.revoked_at,
+    )
+
+
+def session_row(session: SessionRecord) -> dict[str, object]:
+    """The row of an account session."""
+    return {
+        "id": session.id,
+        "digest": session.digest,
+        "account": account_of(session),
+        **_grant_row(session.grant),
+        "minted_by": session.minted_by,
+        "minted_ms": session.minted_ms,
+        "revoked_at": session.revoked_at,
+        "ended_at": instant(ended_at(session)),
+    }
+
+
+def session_record(row: Row[Any]) -> SessionRecord:
+    """The account session of a row."""
+    return SessionRecord(
+        id=row.id,
+        digest=row.digest,
+        grant=_grant(row, frozenset((row.account,))),
+        minted_by=row.minted_by,
+        minted_ms=row.minted_ms,
+        revoked_at=row.revoked_at,
+    )
+
+
+def signing_key_row(key: SigningKeyRecord) -> dict[str, object]:
+    """The row of a signing key."""
+    return {
+        "kid": key.kid,
+        "mode": key.mode,
+        "serial": key.serial,
+        "algorithm": key.algorithm,
+        "jwk": json.dumps(dict(key.jwk)),
+        "wrapped": key.wrapped,
+        "created_at": key.created_at,
+        "signs_from": key.signs_from,
+    }
+
+
+def signing_key_record(row: Row[Any]) -> SigningKeyRecord:
+    """The signing key of a row."""
+    return SigningKeyRecord(
+        kid=row.kid,
+        mode=cast("Mode", row.mode),
+        serial=row.serial,
+        algorithm=row.algorithm,
+        jwk=json.loads(row.jwk),
+        wrapped=row.wrapped,
+        created_at=row.created_at,
+        signs_from=row.signs_from,
+    )
+
+
+def _grant_row(grant: Grant) -> dict[str, object]:
+    return {
+        "platform": grant.platform,
+        "mode": grant.mode,
+        "components": _text(grant.components),
+        "roles": _text(grant.roles),
+        "expires_at": instant(grant.expires_at),
+    }
+
+
+def _grant(row: Row[Any], accounts: Names) -> Grant:
+    return Grant(
+        platform=row.platform,
+        mode=cast("Mode", row.mode),
+        accounts=accounts,
+        components=_names(row.components),
+        roles=_names(row.roles),
+        expires_at=unending(row.expires_at),
+    )
+
+
+def _text(names: Names) -> str:
+    return '"ALL"' if names is ALL else json.dumps(sorted(names), separators=(",", ":"))
+
+
+# Sessions of one platform repeat the same few sets: read once, they share one value too.
+@lru_cache(maxsize=1024)
+def _names(text: str) -> Names:
+    if text == '"ALL"':
+        return ALL
+    names = json.loads(text)
+    if not isinstance(names, list):
+        raise TypeError("a stored set of names is not a list")
+    return frozenset(cast("list[str]", names))

@@ -1,0 +1,150 @@
+"""A store in a SQL database: SQLite in a file, or PostgreSQL, through SQLAlchemy Core.
+
+Knows when the database is asked, and what the caller is told where that fails: this is the one place where
+the errors of SQLAlchemy and its drivers turn into ours. What is asked is written in
+`guestpass.stores.statements`, of whom in `guestpass.stores.engines`.
+"""
+
+import sqlite3
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar, cast
+
+from sqlalchemy import URL, Engine
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from guestpass.errors import ConfigurationError, StoreUnavailable
+from guestpass.inquiry import Question
+from guestpass.stores import engines, forks, tables
+from guestpass.stores.statements import READS, WRITES
+from guestpass.stores.traffic import Gate, Turn
+
+T = TypeVar("T")
+
+
+class SqlStore:
+    """Answers every question of `guestpass.records` from the database at a URL, or behind an engine.
+
+    What it has answered is on disk. Any number of threads and of processes may use one database; each process
+    opens its own store, or opens one and forks.
+
+    `wait`, in seconds, bounds each wait: for a connection, for this process's turn to write (SQLite), and for
+    a lock.
+
+    An engine that is handed in must hide its parameters; it stays its maker's to close. Its connections to
+    SQLite get the store's settings, and nobody else may be using one when the process forks.
+
+    Raises ConfigurationError for what cannot work, StoreUnavailable for a database that does not answer.
+    """
+
+    def __init__(self, url_or_engine: str | URL | Engine, *, wait: float = 1.0) -> None:
+        self._own = not isinstance(url_or_engine, Engine)
+        self._engines = engines.connect(url_or_engine, wait)
+        self._wait = wait
+        self._over = ""
+        self._at_rest = True
+        self._begin_traffic()
+        try:
+            self._set_up()
+        except BaseException:
+            self._engines.engine.dispose()
+            raise
+        forks.watch(self)
+
+    def __repr__(self) -> str:
+        return f"SqlStore({self._engines.engine.url.render_as_string(hide_password=True)!r})"
+
+    def answer(self, question: Question[T], /) -> T:
+        """The answer to `question`, once what it changes is on disk.
+
+        Raises StoreUnavailable where the database cannot be asked, TypeError for a question that is not of
+        `guestpass.records`, ValueError for a record that cannot be kept: above all one whose id or digest is
+        there already.
+        """
+        kind = type(question)
+        read, write = READS.get(kind), WRITES.get(kind)
+        try:
+            with self._gate:
+                if self._over:
+                    raise StoreUnavailable(self._over)
+                if read is not None:
+                    with self._engines.reads.connect() as connection:
+                        return cast("T", read(connection, question))
+                if write is not None:
+                    with self._turn, self._engines.writes.begin() as connection:
+                        return cast("T", write(connection, question))
+        except (IntegrityError, DataError):
+            # Not "from" it: PostgreSQL quotes the values, and so a digest.
+            raise ValueError(
+                f"{kind.__name__}: the store has one with this id or digest, or cannot hold one of its values"
+            ) from None
+        except (DBAPIError, PoolTimeoutError) as problem:
+            raise StoreUnavailable(_reason(problem)) from problem
+        raise TypeError(f"{kind.__name__} is not a question that a store answers")
+
+    def close(self) -> None:
+        """Let the questions under way end, and close the connections. Closing twice is closing once."""
+        self._over = "the store is closed"
+        self._gate.shut(self._patience)
+        if self._own:
+            self._engines.engine.dispose()
+        self._gate.open()
+
+    def before_fork(self) -> None:
+        """Close every connection.
+
+        SQLite keeps its locks in a process's memory as well as in the system. A child that inherits an open
+        connection inherits the one and not the other: it takes the database for locked for ever, or believes
+        that it holds a lock, and the parent removes the journal that the child has just written to.
+        """
+        self._at_rest = self._gate.shut(self._patience)
+        self._engines.engine.dispose()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._gate.open()
+
+    def after_fork_in_child(self) -> None:
+        """Go on with connections of one's own."""
+        self._engines.engine.dispose(close=False)
+        self._begin_traffic()
+        if not self._at_rest:
+            self._over = "the process forked while the store was at work for too long: fork again"
+
+    @property
+    def _patience(self) -> float:
+        # No question under way can take longer: three waits, and the disk.
+        return 3 * self._wait + 5
+
+    def _begin_traffic(self) -> None:
+        self._gate = Gate()
+        self._turn: AbstractContextManager[None] = Turn(self._wait) if self._engines.one_writer else nullcontext()
+
+    def _set_up(self) -> None:
+        try:
+            try:
+                self._make_ready()
+            except (IntegrityError, ProgrammingError):
+                # Another process made the same table at the same instant: its tables are there now.
+                self._make_ready()
+        except DBAPIError as problem:
+            if getattr(problem.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                raise ConfigurationError("the store's file is not a SQLite database: name another one") from problem
+            raise StoreUnavailable(_reason(problem)) from problem
+        except PoolTimeoutError as problem:
+            raise StoreUnavailable(_reason(problem)) from problem
+
+    def _make_ready(self) -> None:
+        with self._engines.reads.connect() as connection:
+            if tables.is_ready(connection):
+                return
+        with self._engines.writes.begin() as connection:
+            tables.make_ready(connection)
+
+
+def _reason(problem: DBAPIError | PoolTimeoutError) -> str:
+    if isinstance(problem, PoolTimeoutError):
+        return "the store did not answer: every connection to it is in use"
+    # One line of the driver's own, which says what is wrong with the database; SQL and values come after it.
+    lines = str(problem.orig).splitlines()
+    return f"the store did not answer: {lines[0] if lines else type(problem.orig).__name__}"
