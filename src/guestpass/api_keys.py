@@ -10,12 +10,12 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Required, TypeAlias, TypedDict, Unpack
+from typing import Final, Required, TypeAlias, TypedDict, Unpack, cast
 
 from guestpass.authenticators import Membership
 from guestpass.credentials import Credential, OpaqueForm, Randomness, digest, new_id
 from guestpass.errors import ConfigurationError
-from guestpass.grants import ALL, All, Grant, Mode, Names, names
+from guestpass.grants import ALL, All, Grant, Mode, Names, intersection, names
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
 from guestpass.ownership import Ownership, Owns, SinglePlatform
 from guestpass.principal import PUBLISHABLE_KEY, SECRET_KEY, Principal, is_account_id, is_name
@@ -188,14 +188,31 @@ class ApiKeys:
     def _narrow(
         self, key_id: str, accounts: Names, components: Names, roles: Names, expires_at: float
     ) -> Inquiry[KeyRecord]:
-        key = yield from ask(self._store, FindKeyById(key_id))
-        if key is None:
-            raise KeyError(key_id)
-        limit = Grant(key.grant.platform, key.grant.mode, accounts, components, roles, expires_at)
-        common = key.grant.meet(limit)
-        now = self._clock()
-        cutoff = Cutoff(key_name(key_id), int(now * 1000), now + CUTOFF_KEPT)
-        return (yield from self._change(ChangeKey(key_id, cutoff, grant=common)))
+        if roles is not ALL and not self._memberships:
+            raise ConfigurationError(
+                "ApiKeys.narrow(roles=…): a policy has the order of roles; give the keys to a guard"
+            )
+        while True:
+            key = yield from ask(self._store, FindKeyById(key_id))
+            if key is None:
+                raise KeyError(key_id)
+            grant = replace(
+                key.grant,
+                accounts=intersection(key.grant.accounts, accounts),
+                components=common_components(key.grant.components, components),
+                roles=intersection(self._closed(key.grant.roles), self._closed(roles)),
+                expires_at=min(key.grant.expires_at, expires_at),
+            )
+            now = self._clock()
+            cutoff = Cutoff(key_name(key_id), int(now * 1000), now + CUTOFF_KEPT)
+            changed = yield from self._change(ChangeKey(key_id, cutoff, expected=key.grant, grant=grant))
+            if changed.grant == grant:
+                return changed
+
+    def _closed(self, roles: Names) -> Names:
+        for membership in self._memberships:
+            return membership.policy.close_roles(roles)
+        return roles
 
     def _change(self, change: ChangeKey) -> Inquiry[KeyRecord]:
         key = yield from ask(self._store, change)
@@ -214,17 +231,26 @@ class ApiKeys:
 
 def component_names(components: Components) -> Names:
     """Components as names of a grant: ``{"call_logs"}`` is all of it, ``{"call_logs": ()}`` it without a feature."""
-    if isinstance(components, All):
-        return components
     if not isinstance(components, Mapping):
         given = names(components)
         return given if isinstance(given, All) else frozenset(n if "/" in n else f"{n}/*" for n in given)
     found: set[str] = set()
-    for component, features in components.items():
+    for component, features in cast("Mapping[str, Collection[str]]", components).items():
         if isinstance(features, str):
             raise TypeError(f"the features of {component!r} are a collection: ({features!r},)")
         found |= {component, *(f"{component}/{feature}" for feature in features)}
     return frozenset(found)
+
+
+def common_components(one: Names, other: Names) -> Names:
+    """The components that both have, where ``call_logs/*`` stands for all of one."""
+    if one is ALL or other is ALL:
+        return intersection(one, other)
+    return frozenset(_held(one, other) | _held(other, one))
+
+
+def _held(asked: Collection[str], holder: Collection[str]) -> set[str]:
+    return {name for name in asked if name in holder or f"{name.partition('/')[0]}/*" in holder}
 
 
 def _grant(asked: KeyRequest, kind: str) -> Grant:

@@ -10,11 +10,12 @@ from typing import Any, Final, Literal, TypeAlias, cast
 from guestpass.credentials import without_pair
 from guestpass.errors import ConfigurationError
 from guestpass.grants import ALL
-from guestpass.guard import ANYONE, Guard, Proof
+from guestpass.guard import ANYONE, Guard
 from guestpass.inquiry import drive_async
 from guestpass.paths import below_root
 from guestpass.principal import Principal
 from guestpass.problems import Renderer, render, vary_by_credential
+from guestpass.proving import Proof
 from guestpass.refusals import Refusal
 from guestpass.requests import IDENTITY_PREFIX, Headers, Request, canonical
 from guestpass.rules import WEBSOCKET

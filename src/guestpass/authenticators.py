@@ -12,7 +12,9 @@ from guestpass.policy import Policy
 from guestpass.principal import Principal
 from guestpass.refusals import Refusal
 
-Forget: TypeAlias = Callable[[Callable[[Principal], bool]], None]
+Ended: TypeAlias = Callable[[Principal], bool]
+
+Forget: TypeAlias = Callable[[Ended], None]
 """Drops the cached verdicts on every principal for which the function given is true."""
 
 Verdict: TypeAlias = Principal | Refusal | Inquiry[Principal | Refusal]
@@ -43,11 +45,12 @@ class Authenticator(Protocol):
 @dataclass(frozen=True, slots=True)
 class Membership:
     """What an authenticator is told of the guard it is in: the names that grants are spelled out with, who knows
-    whose an account is, and how to drop cached verdicts."""
+    whose an account is, and how to drop cached verdicts, or to be told when they are dropped."""
 
     policy: Policy
     ownership: Ownership | None
     forget: Forget
+    subscribe: Callable[[Forget], None]
 
 
 @runtime_checkable
@@ -89,11 +92,11 @@ class Authenticators:
                 return authenticator
         return None
 
-    def attach(self, policy: Policy, forget: Forget) -> None:
+    def attach(self, policy: Policy, forget: Forget, subscribe: Callable[[Forget], None]) -> None:
         """Tell each that wants to know which guard it is in."""
         for authenticator in self._all:
             if isinstance(authenticator, Attachable):
-                authenticator.attach(Membership(policy, self.ownership, forget))
+                authenticator.attach(Membership(policy, self.ownership, forget, subscribe))
 
     def __iter__(self) -> Iterator[Authenticator]:
         return iter(self._all)

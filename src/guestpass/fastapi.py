@@ -9,8 +9,10 @@ from starlette.requests import HTTPConnection
 from guestpass import starlette
 from guestpass.access import principal_of
 from guestpass.guard import Guard
+from guestpass.policy import Policy
 from guestpass.principal import Principal
 from guestpass.problems import Renderer, render
+from guestpass.routes import read_routes
 from guestpass.rules import Rule, needs
 
 __all__ = ["Caller", "OptionalCaller", "needs", "protect"]
@@ -65,6 +67,8 @@ def _document(app: FastAPI, guard: Guard) -> None:
 
     def openapi() -> dict[str, Any]:
         document = undocumented()
+        # The routes join the guard's policy when the application starts; the document may be asked for before.
+        policy = guard.policy if guard.policy.has_routes else guard.policy.with_routes(read_routes(app.router.routes))
         schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
         schemes[SCHEME] = {
             "type": "http",
@@ -73,18 +77,18 @@ def _document(app: FastAPI, guard: Guard) -> None:
         }
         for path, operations in document.get("paths", {}).items():
             for method, operation in operations.items():
-                rule = guard.policy.find(method.upper(), path)
+                rule = policy.find(method.upper(), path)
                 if rule is not None and isinstance(operation, dict):
-                    operation["security"] = _security(guard, rule)
+                    operation["security"] = _security(policy, rule)
         return document
 
     # The way that FastAPI documents for extending its document.
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _security(guard: Guard, rule: Rule) -> list[dict[str, list[str]]]:
+def _security(policy: Policy, rule: Rule) -> list[dict[str, list[str]]]:
     if rule.public:
         return [{}, {SCHEME: []}] if rule.optional else []
     feature = None if rule.feature is None else f"{rule.component}/{rule.feature}"
-    asked = (rule.component, feature, guard.policy.role_of(rule))
+    asked = (rule.component, feature, policy.role_of(rule))
     return [{SCHEME: [scope for scope in asked if scope is not None]}]

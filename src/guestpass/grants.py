@@ -78,6 +78,8 @@ class Grant:
     def __post_init__(self) -> None:
         if self.mode not in ("live", "test"):
             raise ValueError(f"mode is 'live' or 'test', not {self.mode!r}")
+        if math.isnan(self.expires_at):
+            raise ValueError("expires_at is a number of seconds, or infinity")
         for field in ("accounts", "components", "roles"):
             object.__setattr__(self, field, names(getattr(self, field)))
 

@@ -20,7 +20,7 @@ from guestpass.inquiry import drive_async
 from guestpass.keyring import MAX_AGE
 from guestpass.problems import Renderer, render
 from guestpass.refusals import Refusal
-from guestpass.routes import rules_of
+from guestpass.routes import read_routes
 from guestpass.rules import Needs, Rule, needs
 from guestpass.sessions import AccountSession, AccountSessions
 from guestpass.signer import TokenSigner
@@ -44,7 +44,7 @@ def issuing_api(guard: Guard, *, render: Renderer = render) -> Starlette:
 
 def issuing_rules(guard: Guard, prefix: str = "") -> list[Rule]:
     """The rules of the issuing API below `prefix`; `protect` reads them from the routes by itself."""
-    return rules_of(issuing_routes(guard, prefix))
+    return [route.rule for route in read_routes(issuing_routes(guard, prefix))]
 
 
 def issuing_routes(guard: Guard, prefix: str = "", *, render: Renderer = render) -> list[Route]:

@@ -184,8 +184,8 @@ class KeyRing:
             cutoff = yield from ask(self.store, FindCutoff((signing_key_name(record.kid),)))
             if cutoff is not None:
                 distrusted.add(record.kid)
-        keys = {} if ring is None else ring.keys
-        keys = {r.kid: keys.get(r.kid) or read_jwk(r.jwk, symmetric=False) for r in records}
+        seen: Mapping[str, VerificationKey] = {} if ring is None else ring.keys
+        keys = {r.kid: seen.get(r.kid) or read_jwk(r.jwk, symmetric=False) for r in records}
         self._ring = Ring(records, keys, frozenset(distrusted), now)
         return self._ring
 

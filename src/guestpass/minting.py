@@ -17,6 +17,7 @@ from guestpass.policy import Policy
 from guestpass.principal import SECRET_KEY, Principal, is_account_id, is_name
 from guestpass.records import FindKeyById
 from guestpass.refusals import FieldError, Refusal
+from guestpass.values import as_collection, as_mapping
 
 MIN_LIFETIME: Final = 60
 MAX_LIFETIME: Final = 86_400
@@ -55,11 +56,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Minted:
-    """A grant to give away, and its lifetime in whole seconds from `issued_at` (Unix seconds)."""
+    """A grant to give away, and its lifetime in whole seconds from `issued_at` (Unix seconds).
+
+    `minted_ms` is the instant, in Unix milliseconds, at which the minter's key was looked at: what narrows or revokes
+    the key after that ends what was minted from the older look.
+    """
 
     grant: Grant
     issued_at: int
     expires_in: int
+    minted_ms: int
 
 
 class Mint:
@@ -69,7 +75,7 @@ class Mint:
         self._store = store
         self._clock = clock
         self._membership: Membership | None = None
-        self._minters: dict[str, tuple[float, Grant | Refusal | None]] = {}
+        self._looks: dict[str, _Look] = {}
 
     def attach(self, membership: Membership) -> None:
         """Raises `ConfigurationError` where two guards would have it speak of different components or roles."""
@@ -83,6 +89,7 @@ class Mint:
             )
         if known is None or known.ownership is None:
             self._membership = membership
+        membership.subscribe(lambda _: self._looks.clear())
 
     @property
     def policy(self) -> Policy:
@@ -97,7 +104,7 @@ class Mint:
         if by.kind != SECRET_KEY:
             raise Refused(Refusal("escalation_denied", more="Only a secret key creates sessions and signs tokens."))
         now = self._clock()
-        minter = yield from self._current(by, now)
+        minter, seen_at = yield from self._current(by, now)
         account = _read_account(asked, minter)
         components = _read_components(asked, policy, minter)
         roles = _read_roles(asked, policy, minter)
@@ -120,7 +127,7 @@ class Mint:
         grant = replace(grant, expires_at=float(int(grant.expires_at)))
         if now >= grant.expires_at:
             raise Refused(Refusal("key_expired", "API key"))
-        return Minted(grant, issued_at, int(grant.expires_at) - issued_at)
+        return Minted(grant, issued_at, int(grant.expires_at) - issued_at, int(seen_at * 1000))
 
     def _refuse_strange(self, platform: str, account: str) -> Inquiry[None]:
         ownership = None if self._membership is None else self._membership.ownership
@@ -131,20 +138,23 @@ class Mint:
         if not owned:
             raise Refused(Refusal("account_refused", "API key"))
 
-    def _current(self, by: Principal, now: float) -> Inquiry[Grant]:
-        """What `by` may still give away: a principal may be held long after its key was narrowed or revoked."""
-        until, standing = self._minters.get(by.credential_id, (0.0, None))
-        if not now < until:
-            standing = yield from self._look_up(by, now)
-            if len(self._minters) >= 1_000:
-                self._minters.clear()
-            self._minters[by.credential_id] = (now + RECHECK, standing)
-        if isinstance(standing, Refusal):
-            raise Refused(standing)
-        grant = by.grant if standing is None else by.grant.meet(standing)
-        if grant is None or now >= grant.expires_at:
-            raise Refused(Refusal("key_expired" if grant else "escalation_denied", "API key"))
-        return grant
+    def _current(self, by: Principal, now: float) -> Inquiry[tuple[Grant, float]]:
+        """What `by` may still give away, and since when that is known: a principal may be held long after its key was
+        narrowed or revoked."""
+        look = self._looks.get(by.credential_id)
+        if look is None or not 0 <= now - look.at < RECHECK:
+            look = _Look(now, (yield from self._look_up(by, now)))
+            if len(self._looks) >= 1_000:
+                self._looks.clear()
+            self._looks[by.credential_id] = look
+        if isinstance(look.found, Refusal):
+            raise Refused(look.found)
+        grant = by.grant if look.found is None else by.grant.meet(look.found)
+        if grant is None:
+            raise Refused(Refusal("escalation_denied", "API key"))
+        if now >= grant.expires_at:
+            raise Refused(Refusal("key_expired", "API key"))
+        return grant, look.at
 
     def _look_up(self, by: Principal, now: float) -> Inquiry[Grant | Refusal | None]:
         key = yield from ask(self._store, FindKeyById(by.credential_id))
@@ -157,9 +167,13 @@ class Mint:
             return Refusal("key_expired", "API key")
         return self.policy.close(key.grant)
 
-    def forget(self, key_id: str) -> None:
-        """Look the key up anew before it mints again."""
-        self._minters.pop(key_id, None)
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a minting key was found to have, and when."""
+
+    at: float
+    found: Grant | Refusal | None
 
 
 def _within(minter: Grant, wanted: Grant, narrow: bool) -> Grant:
@@ -205,28 +219,21 @@ def _read_lifetime(asked: Asked) -> int | None:
 
 
 def _read_roles(asked: Asked, policy: Policy, minter: Grant) -> Names:
-    given = asked.roles
-    if given is None:
-        lowest = frozenset() if policy.base_role is None else frozenset({policy.base_role})
+    if asked.roles is None:
+        lowest = frozenset[str]() if policy.base_role is None else frozenset({policy.base_role})
         return intersection(minter.roles, lowest)
-    if isinstance(given, str) or not isinstance(given, Collection):
-        asked.wrong("roles", "a list of roles")
-        return frozenset()
-    roles: set[str] = set()
-    for role in given:
-        if isinstance(role, str) and role in policy.roles:
-            roles.add(role)
-        else:
-            asked.wrong("roles", f"each one of: {', '.join(policy.roles) or 'none; the policy has no roles'}")
-            break
-    return policy.close(replace(minter, roles=frozenset(roles))).roles
+    given = as_collection(asked.roles)
+    roles = frozenset(role for role in given or () if isinstance(role, str) and role in policy.roles)
+    if given is None or len(roles) < len(given):
+        asked.wrong("roles", f"a list, each one of: {', '.join(policy.roles) or 'none; the policy has no roles'}")
+    return policy.close(replace(minter, roles=roles)).roles
 
 
 def _read_components(asked: Asked, policy: Policy, minter: Grant) -> Names:
-    given = asked.components
-    if given is None:
+    if asked.components is None:
         return intersection(minter.components, policy.all_components()) if asked.components_default else frozenset()
-    if not isinstance(given, Mapping):
+    given = as_mapping(asked.components)
+    if given is None:
         asked.wrong("components", 'an object: {"call_logs": {"enabled": true}}')
         return frozenset()
     wanted: set[str] = set()
@@ -235,35 +242,44 @@ def _read_components(asked: Asked, policy: Policy, minter: Grant) -> Names:
             where = f"components.{component}" if is_name(component) else "components"
             asked.wrong(where, f"each one of: {', '.join(policy.components) or 'none; the policy has no components'}")
         else:
-            wanted.update(_read_component(asked, policy, minter, component, setting))
+            wanted.update(_read_component(asked, policy, minter, component, as_mapping(setting)))
     return frozenset(wanted)
 
 
-def _read_component(asked: Asked, policy: Policy, minter: Grant, component: str, setting: object) -> Collection[str]:
+def _read_component(
+    asked: Asked, policy: Policy, minter: Grant, component: str, setting: Mapping[object, object] | None
+) -> Collection[str]:
     where = f"components.{component}"
-    if not isinstance(setting, Mapping) or not set(setting) <= {"enabled", "features"}:
+    if setting is None or not set(setting) <= {"enabled", "features"}:
         asked.wrong(where, 'an object of "enabled" and, if need be, "features"')
         return ()
-    enabled, features = setting.get("enabled"), setting.get("features")
+    enabled = setting.get("enabled")
     if not isinstance(enabled, bool):
         asked.wrong(f"{where}.enabled", "true or false")
-        return ()
     own = policy.features(component)
-    if features is None:
+    if setting.get("features") is None:
         held = intersection(minter.components, own)
-        return {component, *(own if held is ALL else held)} if enabled else ()
-    if not isinstance(features, Mapping):
+        features = own if held is ALL else held
+    else:
+        features = _read_features(asked, where, component, own, as_mapping(setting["features"]))
+    return {component, *features} if enabled is True else ()
+
+
+def _read_features(
+    asked: Asked, where: str, component: str, own: frozenset[str], given: Mapping[object, object] | None
+) -> frozenset[str]:
+    if given is None:
         asked.wrong(f"{where}.features", 'an object: {"transcripts": true}')
-        return ()
-    wanted: set[str] = {component}
-    for feature, on in features.items():
-        if not isinstance(feature, str) or f"{component}/{feature}" not in own:
-            known = ", ".join(sorted(policy.components[component])) or "none; it has no features"
-            asked.wrong(
-                f"{where}.features.{feature}" if is_name(feature) else f"{where}.features", f"each one of: {known}"
-            )
+        return frozenset()
+    wanted: set[str] = set()
+    for feature, on in given.items():
+        name = f"{component}/{feature}"
+        field = f"{where}.features.{feature}" if is_name(feature) else f"{where}.features"
+        if not isinstance(feature, str) or name not in own:
+            known = ", ".join(sorted(one.partition("/")[2] for one in own))
+            asked.wrong(field, f"each one of: {known}" if known else "the component has no features")
         elif not isinstance(on, bool):
-            asked.wrong(f"{where}.features.{feature}", "true or false")
+            asked.wrong(field, "true or false")
         elif on:
-            wanted.add(f"{component}/{feature}")
-    return wanted if enabled else ()
+            wanted.add(name)
+    return frozenset(wanted)

@@ -6,6 +6,7 @@ Knows how to ask, and how long an answer is good for. Knows nothing of who asks 
 import asyncio
 import inspect
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -42,10 +43,17 @@ class OwnsAccount(Question[bool]):
 class Ownership:
     """Asks `owns`, and remembers a yes for `seconds`; a no is asked again every time."""
 
-    def __init__(self, owns: Owns | SinglePlatform, *, seconds: float = 30, size: int = 10_000) -> None:
+    def __init__(
+        self,
+        owns: Owns | SinglePlatform,
+        *,
+        seconds: float = 30,
+        size: int = 10_000,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._owns = owns
         self._lock = threading.Lock()
-        self._known: TTLCache[OwnsAccount, bool] = TTLCache(size, seconds)
+        self._known: TTLCache[OwnsAccount, bool, float] = TTLCache(size, seconds, timer)
 
     def known(self, question: OwnsAccount) -> bool | None:
         """The answer where it is known, None where it has to be asked for."""

@@ -50,12 +50,12 @@ def below_root(path: str, root_path: str) -> str | None:
     """The part of `path` below `root_path`, cut by whole segments.
 
     A path without that prefix is returned whole (servers differ in whether they leave it in); None where it
-    shares the prefix only as text, such as ``/v10`` below ``/v1``.
+    shares the prefix only as text, such as ``/v10`` below ``/v1``. A root that ends in a slash is text too: routers
+    do not cut it off.
     """
-    root = root_path.rstrip("/")
-    if not root or not path.startswith(root):
+    if root_path in ("", "/") or not path.startswith(root_path):
         return path
-    rest = path[len(root) :]
+    rest = path[len(root_path) :]
     return rest if not rest or rest[0] == "/" else None
 
 

@@ -4,10 +4,11 @@ Knows the platform's components with their features, the roles in their order, a
 What is not listed here is not known: default deny. Immutable.
 """
 
+import copy
 import difflib
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from guestpass.errors import ConfigurationError
@@ -19,6 +20,15 @@ EXTERNAL_ENTITY: Final = "external_entity"
 EVERY_FEATURE: Final = "/*"
 
 Segments = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRule:
+    """A rule, and exactly the methods that it is for here. `closed`: it lets nobody in, nor does another route's."""
+
+    rule: Rule
+    methods: frozenset[str]
+    closed: bool = False
 
 
 class Policy:
@@ -42,21 +52,45 @@ class Policy:
             raise ConfigurationError('Policy(): an empty policy lets nobody in; give it rules: Policy(Rule("GET /…"))')
         for rule in rules:
             self._check(rule)
-        self.rules: Final[tuple[Rule, ...]] = tuple(rules)
-        self._tables: Final = {
-            method: _Table([rule for rule in rules if method in rule.methods])
-            for method in {method for rule in rules for method in rule.methods}
-        }
         _refuse_rivals(rules)
+        self.rules: tuple[Rule, ...] = tuple(rules)
+        self._tables = _tables([RouteRule(rule, rule.methods) for rule in rules])
+        self._route_tables: Mapping[str, _Table] | None = None
 
-    def with_rules(self, rules: Iterable[Rule]) -> "Policy":
-        """This policy and more rules. Raises `ConfigurationError` as construction does."""
-        return Policy(*self.rules, *rules, components=self.components, roles=self.roles)
+    def with_routes(self, routes: Sequence[RouteRule]) -> "Policy":
+        """This policy, and what the routes of one application say.
+
+        A route that says nothing is closed to the rules of other routes, and open to this policy's own. Raises
+        `ConfigurationError` as construction does, and where routes were added before.
+        """
+        if self._route_tables is not None:
+            raise ConfigurationError("a guard protects one application: give the other one a guard of its own")
+        said = [route.rule for route in routes if not route.closed]
+        for rule in said:
+            self._check(rule)
+        _refuse_rivals([*self.rules, *said], unless=lambda one, other: one in said and one.asks_the_same(other))
+        policy = copy.copy(self)
+        policy.rules = (*self.rules, *said)
+        policy._route_tables = _tables(routes)
+        return policy
+
+    @property
+    def has_routes(self) -> bool:
+        """Whether the routes of an application are part of it."""
+        return self._route_tables is not None
 
     def find(self, method: str, path: str) -> Rule | None:
         """The rule for a request, None where there is none. HEAD is GET."""
-        table = self._tables.get("GET" if method == "HEAD" else method)
-        return None if table is None else table.find(path)
+        own = _find(self._tables, "GET" if method == "HEAD" else method, path)
+        rule = None if own is None else own.rule
+        if self._route_tables is None:
+            return rule
+        route = _find(self._route_tables, method, path)
+        if route is None and method == "HEAD":
+            route = _find(self._route_tables, "GET", path)
+        if route is None or route.closed:
+            return rule
+        return route.rule if rule is None or route.rule.weight > rule.weight else rule
 
     def role_of(self, rule: Rule) -> str | None:
         """The lowest role that will do for a rule, None where none is needed."""
@@ -65,7 +99,7 @@ class Policy:
     @property
     def methods(self) -> frozenset[str]:
         """The HTTP methods that some rule is for."""
-        return frozenset(self._tables) - {WEBSOCKET}
+        return frozenset(method for rule in self.rules for method in rule.methods) - {WEBSOCKET}
 
     def features(self, component: str) -> frozenset[str]:
         """The features of a component, as names of a grant (``call_logs/transcripts``)."""
@@ -78,7 +112,7 @@ class Policy:
     def close(self, grant: Grant) -> Grant:
         """`grant` with everything spelled out: a role brings the lower ones, ``call_logs/*`` every feature, a
         feature its component. What the policy does not know is worth nothing and falls away."""
-        return replace(grant, components=self._close_components(grant.components), roles=self._close_roles(grant.roles))
+        return replace(grant, components=self._close_components(grant.components), roles=self.close_roles(grant.roles))
 
     def _close_components(self, given: Names) -> Names:
         if given is ALL:
@@ -96,7 +130,8 @@ class Policy:
                 closed |= {component, name}
         return frozenset(closed)
 
-    def _close_roles(self, given: Names) -> Names:
+    def close_roles(self, given: Names) -> Names:
+        """Roles with the lower ones that each brings; unknown ones fall away."""
         if given is ALL:
             return ALL
         highest = max((self.roles.index(role) for role in given if role in self.roles), default=-1)
@@ -115,41 +150,53 @@ class _Table:
     """The rules of one method, by shape: for each pattern of literal places one dictionary.
 
     A shape is looked up with the path's segments at its literal places, heaviest shape first, so that the cost
-    follows the number of shapes, not of rules.
+    follows the number of shapes, not of rules. Of two that are equal in weight a closed one counts.
     """
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._plain: dict[str, Rule] = {}
-        shapes: dict[tuple[tuple[int, ...], int, bool], dict[tuple[str, ...], Rule]] = {}
-        for rule in rules:
+    def __init__(self, routes: Iterable[RouteRule]) -> None:
+        self._plain: dict[str, RouteRule] = {}
+        shapes: dict[tuple[tuple[int, ...], int, bool], dict[tuple[str, ...], RouteRule]] = {}
+        for route in routes:
+            rule = route.rule
             literal = tuple(place for place, segment in enumerate(rule.segments) if segment is not None)
             if not rule.rest and len(literal) == len(rule.segments):
-                self._plain["/" + "/".join(segment or "" for segment in rule.segments)] = rule
+                self._plain.setdefault("/" + "/".join(segment or "" for segment in rule.segments), route)
                 continue
             key = tuple(segment for segment in rule.segments if segment is not None)
-            shapes.setdefault((literal, len(rule.segments), rule.rest), {})[key] = rule
-        self._shapes = list(shapes.items())
-        self._shapes.sort(key=lambda entry: next(iter(entry[1].values())).weight, reverse=True)
+            shapes.setdefault((literal, len(rule.segments), rule.rest), {}).setdefault(key, route)
+        self._shapes = [(next(iter(shaped.values())).rule.weight, *shape, shaped) for shape, shaped in shapes.items()]
+        self._shapes.sort(key=lambda shape: shape[0], reverse=True)
 
-    def find(self, path: str) -> Rule | None:
-        rule = self._plain.get(path)
-        if rule is not None:
-            return rule
+    def find(self, path: str) -> RouteRule | None:
+        found = self._plain.get(path)
+        if found is not None:
+            return found
         segments = path[1:].split("/")
-        for (literal, length, rest), rules in self._shapes:
+        weight = None
+        for shape_weight, literal, length, rest, routes in self._shapes:
+            if weight is not None and shape_weight != weight:
+                break
             if len(segments) > length if rest else len(segments) == length:
-                rule = rules.get(tuple([segments[place] for place in literal]))
-                if rule is not None and _parameters_filled(rule, segments):
-                    return rule
-        return None
+                route = routes.get(tuple([segments[place] for place in literal]))
+                if route is not None and _parameters_filled(route.rule, segments):
+                    if route.closed:
+                        return route
+                    found, weight = route, shape_weight
+        return found
+
+
+def _tables(routes: Sequence[RouteRule]) -> Mapping[str, _Table]:
+    methods = {method for route in routes for method in route.methods}
+    return {method: _Table(route for route in routes if method in route.methods) for method in methods}
+
+
+def _find(tables: Mapping[str, _Table], method: str, path: str) -> RouteRule | None:
+    table = tables.get(method)
+    return None if table is None else table.find(path)
 
 
 def _parameters_filled(rule: Rule, segments: Segments) -> bool:
-    return all(
-        segments[place] != ""
-        for place, segment in enumerate(rule.segments)
-        if segment is None and place < len(segments)
-    )
+    return all(segment is not None or segments[place] for place, segment in enumerate(rule.segments))
 
 
 def _read_components(components: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
@@ -185,9 +232,9 @@ def _known(rule: Rule, what: str, name: str, known: Collection[str], where: str)
     raise ConfigurationError(f"Rule({rule.pattern!r}): the policy knows no {what} {name!r}; {hint}")
 
 
-def _refuse_rivals(rules: Sequence[Rule]) -> None:
+def _refuse_rivals(rules: Sequence[Rule], unless: Callable[[Rule, Rule], bool] | None = None) -> None:
     for one, other in overlapping(rules):
-        if one.weight == other.weight:
+        if one.weight == other.weight and not (unless is not None and unless(one, other)):
             raise ConfigurationError(
                 f"Rule({one.pattern!r}) and Rule({other.pattern!r}) are for the same requests, and neither is the more "
                 "particular: drop one, or make their paths differ"

@@ -124,14 +124,16 @@ class ListKeys(Question[tuple[KeyRecord, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class ChangeKey(Question[KeyRecord | None]):
-    """Narrow a key to `grant`, or revoke it at `revoked_at`, and end what it minted: in one step, with `cutoff`.
+    """Change a key's grant from `expected` to `grant`, or revoke it at `revoked_at`, and end what it minted: in one
+    step, with `cutoff`.
 
-    None for a part that stays. Revoking twice keeps the first instant. Answers the key as it then is, None for an
-    unknown id.
+    None for a part that stays. Where the grant is no longer as `expected`, nothing changes. Revoking twice keeps the
+    first instant. Answers the key as it then is, None for an unknown id.
     """
 
     id: str
     cutoff: Cutoff
+    expected: Grant | None = None
     grant: Grant | None = None
     revoked_at: float | None = None
 

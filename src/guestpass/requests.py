@@ -4,11 +4,13 @@ Knows which headers matter to a decision, and how two spellings of one header ar
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl
 
-from guestpass.rules import Place
+from guestpass.credentials import from_subprotocols
+from guestpass.refusals import Refusal
+from guestpass.rules import WEBSOCKET, Place
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -35,8 +37,8 @@ class Request:
     whole_path: str
     raw_path: bytes | None
     query: bytes
-    headers: Headers
-    subprotocols: Sequence[str] = ()
+    headers: Headers = field(repr=False)
+    subprotocols: Sequence[str] = field(default=(), repr=False)
 
     def header(self, name: bytes) -> list[bytes]:
         """Every value of a header; `name` is canonical."""
@@ -50,3 +52,38 @@ class Request:
             return [(self.path or "")[1:].split("/")[parameters.index(place.name)]]
         pairs = parse_qsl(self.query.decode("latin-1"), keep_blank_values=True)
         return [value for name, value in pairs if name == place.name]
+
+
+@dataclass(slots=True)
+class Presented:
+    """What of a request's headers matters: who it says it is, where it comes from, which account it names."""
+
+    authorization: list[bytes] = field(repr=False)
+    accounts: list[str]
+    pair: tuple[str, str] | Refusal | None = field(default=None, repr=False)
+    origin: str | None = None
+    in_browser: bool = False
+    preflight: bool = False
+
+
+def read(request: Request, account_header: bytes) -> Presented:
+    """What the headers say that matters; `account_header` is canonical."""
+    presented = Presented([], [])
+    for name, value in request.headers:
+        if b"_" in name:
+            name = canonical(name)
+        if name == b"authorization":
+            presented.authorization.append(value)
+        elif name == account_header:
+            presented.accounts.append(value.decode("latin-1").strip())
+        elif name == b"origin":
+            presented.origin, presented.in_browser = value.decode("latin-1"), True
+        elif name == b"sec-fetch-site":
+            presented.in_browser = True
+        elif name == b"access-control-request-method":
+            presented.preflight = request.method == "OPTIONS"
+    if request.method == WEBSOCKET:
+        presented.pair = from_subprotocols(request.subprotocols)
+        # A page's script cannot set headers on a handshake, so a credential in one is a backend's.
+        presented.in_browser = presented.in_browser and presented.pair is not None
+    return presented

@@ -88,7 +88,8 @@ class Revocations:
         await drive_async(self._end_account(platform, account))
 
     def _end_subject(self, platform: str, subject: str, account: str | None) -> Inquiry[None]:
-        whom = (platform, subject, account)
+        # As they are signed: UUIDs in lower case.
+        whom = (platform, subject.lower(), account)
         return self._end(subject_name(*whom), lambda who: (who.platform, who.subject, who.account) == whom)
 
     def _end_account(self, platform: str, account: str) -> Inquiry[None]:

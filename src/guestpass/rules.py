@@ -5,6 +5,7 @@ A rule decides nothing by itself; `guestpass.policy.Policy` finds it and `guestp
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from inspect import Signature
@@ -12,8 +13,17 @@ from typing import Final, Literal, TypedDict, TypeVar, Unpack, overload
 
 from guestpass.errors import ConfigurationError
 
-WEBSOCKET: Final = "WEBSOCKET"
+WEBSOCKET: Final = "(websocket)"
+"""The method of a WebSocket handshake: no HTTP method can be called so."""
+
 HTTP_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "TRACE", "CONNECT"})
+
+_METHODS: Final[Mapping[str, AbstractSet[str]]] = {
+    "*": HTTP_METHODS,
+    "HEAD": {"GET"},
+    "WEBSOCKET": {WEBSOCKET},
+    "WS": {WEBSOCKET},
+}
 
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)?(\.\.\.)?\}\Z")
 _METHOD = re.compile(r"[A-Z][A-Z-]*\Z")
@@ -211,11 +221,10 @@ def _split_pattern(pattern: str) -> tuple[frozenset[str], str]:
     given, _, path = pattern.partition(" ")
     if not path.startswith("/"):
         raise ConfigurationError(f'Rule({pattern!r}): write the method and the path: "GET /v1/things/{{id}}"')
-    if given == "*":
-        return HTTP_METHODS, path
-    methods = {method.strip().upper() for method in given.split(",")}
-    named = {"GET" if method == "HEAD" else WEBSOCKET if method == "WS" else method for method in methods}
-    if not all(_METHOD.match(method) for method in named):
+    named: set[str] = set()
+    for method in given.split(","):
+        named |= _METHODS.get(method.upper(), {method.upper()})
+    if not all(method == WEBSOCKET or _METHOD.match(method) for method in named):
         raise ConfigurationError(f"Rule({pattern!r}): {given!r} is not a method: GET, POST, …, * or WEBSOCKET")
     return frozenset(named), path
 
@@ -240,6 +249,8 @@ def _read_path(pattern: str, path: str) -> tuple[tuple[str | None, ...], tuple[s
         if more:
             if place < len(parts) - 1:
                 raise ConfigurationError(f"Rule({pattern!r}): {part} can only be the last segment")
+            if name == "account":
+                raise ConfigurationError(f"Rule({pattern!r}): an account is one segment: {{account}}")
             rest = True
             break
         if name is not None and name in parameters:
@@ -271,7 +282,7 @@ def _places(pattern: str, account: bool | str | Sequence[str], parameters: tuple
             )
         if where == "path" and name not in parameters:
             raise ConfigurationError(f"Rule({pattern!r}): account={written!r}, but the path has no {{{name}}}")
-        places.append(Place(_WHERE[where], name.lower() if where == "header" else name))
+        places.append(Place(_WHERE[where], name.lower().replace("_", "-") if where == "header" else name))
     if not places:
         raise ConfigurationError(f"Rule({pattern!r}): account=() names no place; account=False is for no account")
     if "account" in parameters and Place("path", "account") not in places:

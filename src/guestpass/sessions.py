@@ -23,6 +23,7 @@ from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
 from guestpass.minting import Asked, Mint
 from guestpass.policy import Policy
 from guestpass.principal import ACCOUNT_SESSION, SECRET_KEY, Principal
+from guestpass.purging import EVERY, Purger
 from guestpass.records import (
     AddSession,
     Conflict,
@@ -34,6 +35,8 @@ from guestpass.records import (
     SessionRecord,
 )
 from guestpass.refusals import FieldError, Refusal
+from guestpass.upkeep import UPKEEP
+from guestpass.values import as_collection, as_mapping
 
 IDEMPOTENCY_KEPT: Final = 86_400
 """Seconds for which an Idempotency-Key is remembered."""
@@ -76,10 +79,13 @@ class AccountSessions:
         self._randomness = randomness
         self._mint: Final = Mint(store, clock)
         self._memberships: list[Membership] = []
+        self._purger: Final = Purger(store, clock)
 
     def attach(self, membership: Membership, /) -> None:
         """Part of being an authenticator."""
         self._mint.attach(membership)
+        if not self._memberships:
+            UPKEEP.every(EVERY, self._purger.work)
         self._memberships.append(membership)
 
     def kind_of(self, credential: Credential, /) -> str | None:
@@ -193,18 +199,17 @@ class AccountSessions:
             asked.errors.append(FieldError("Idempotency-Key", "1-255 visible ASCII characters"))
         minted = yield from self._mint.grant(by, asked)
         secret = self._form.issue(minted.grant.mode, self._randomness)
-        minted_ms = int(self._clock() * 1000)
         session = SessionRecord(
             id=new_id("as", self._randomness),
             digest=digest(secret),
             grant=minted.grant,
             minted_by=by.credential_id,
-            minted_ms=minted_ms,
+            minted_ms=minted.minted_ms,
         )
         idempotency = None
         if idempotency_key is not None:
             body = _body_digest(asked)
-            until = minted_ms / 1000 + IDEMPOTENCY_KEPT
+            until = minted.minted_ms / 1000 + IDEMPOTENCY_KEPT
             idempotency = Idempotency(by.credential_id, idempotency_key, body, until)
         kept = yield from ask(self._store, AddSession(session, idempotency))
         if isinstance(kept, Conflict):
@@ -260,8 +265,9 @@ def _body_digest(asked: Asked) -> bytes:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, Collection):
-        return sorted(value)
+    mapping, collection = as_mapping(value), as_collection(value)
+    if mapping is not None:
+        return dict(mapping)
+    if collection is not None:
+        return sorted(str(entry) for entry in collection)
     raise TypeError(f"cannot compare {value!r}")

@@ -27,6 +27,7 @@ from guestpass.refusals import FieldError, Refusal
 from guestpass.revocations import account_name, key_name, signing_key_name, subject_name, token_name
 from guestpass.strict_json import decode_object
 from guestpass.tokens import UnverifiedToken, check_audience, check_times, sign, text_claim, verify
+from guestpass.values import as_collection, as_mapping
 
 TYP: Final = "guestpass+jwt"
 """The `typ` of every token signed here, so that it is taken for no other kind (RFC 8725 section 3.11)."""
@@ -144,6 +145,8 @@ class TokenSigner:
         try:
             if token.header.get("typ") != TYP:
                 raise InvalidToken("its typ is not that of a token signed here")
+            if token.kid is None:
+                raise InvalidToken("it names no key")
             check_audience(token.claims, {self._audience})
         except InvalidToken as invalid:
             return Refusal(invalid.code, "token")
@@ -186,7 +189,7 @@ class TokenSigner:
             asked.raise_if_wrong()
         return SignedToken(jwt, int(minted.grant.expires_at), sub)
 
-    def _claims(self, by: Principal, sub: str, metadata: Mapping[str, object], minted: Minted) -> dict[str, object]:
+    def _claims(self, by: Principal, sub: str, metadata: Mapping[object, object], minted: Minted) -> dict[str, object]:
         grant = minted.grant
         claims: dict[str, object] = {
             "iss": self.issuer,
@@ -198,7 +201,7 @@ class TokenSigner:
             "platform": grant.platform,
             "mode": grant.mode,
             "minted_by": by.credential_id,
-            "minted_ms": int(self._clock() * 1000),
+            "minted_ms": minted.minted_ms,
             "components": _listed(grant.components),
             "roles": _listed(grant.roles),
         }
@@ -228,34 +231,38 @@ def _read_id(asked: Asked, given: object, randomness: Randomness) -> str:
     return ""
 
 
-def _read_metadata(asked: Asked, given: object) -> Mapping[str, object]:
-    if given is None:
-        return {}
-    try:
-        if not isinstance(given, Mapping):
-            raise TypeError
-        encoded = json.dumps(dict(given), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-        # As it will be read back: what JSON would bend (a number for a name, say) is not the platform's data any more.
-        if len(encoded) <= MAX_METADATA and decode_object(encoded, max_depth=_MAX_DEPTH) != dict(given):
-            raise ValueError
-    except (TypeError, ValueError, RecursionError):
+def _read_metadata(asked: Asked, given: object) -> Mapping[object, object]:
+    data = as_mapping({} if given is None else given)
+    encoded = None if data is None else _as_json(data)
+    if data is None or encoded is None:
         asked.errors.append(FieldError("metadata", "a JSON object"))
         return {}
     if len(encoded) > MAX_METADATA:
         asked.errors.append(FieldError("metadata", f"at most {MAX_METADATA} bytes as JSON; it is {len(encoded)}"))
-    return dict(given)
+    return data
+
+
+def _as_json(data: Mapping[object, object]) -> bytes | None:
+    """`data` as compact JSON, None where it would not be read back as it is (a number for a name, NaN)."""
+    try:
+        encoded = json.dumps(dict(data), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        if len(encoded) <= MAX_METADATA and decode_object(encoded, max_depth=_MAX_DEPTH) != data:
+            return None
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return encoded
 
 
 def _read_claims(token: UnverifiedToken, expires_at: float) -> tuple[Principal, int]:
     """What the claims of a verified token say. Raises `InvalidToken`."""
     claims = token.claims
-    mode, minted_ms, metadata = claims.get("mode"), claims.get("minted_ms"), claims.get("metadata", {})
+    mode, minted_ms, metadata = claims.get("mode"), claims.get("minted_ms"), as_mapping(claims.get("metadata", {}))
     account = text_claim(claims, "account") if "account" in claims else None
-    if (mode != "live" and mode != "test") or type(minted_ms) is not int or not isinstance(metadata, dict):
+    if mode not in ("live", "test") or type(minted_ms) is not int or metadata is None:
         raise InvalidToken("its own claims are not as they are signed here")
     grant = Grant(
         platform=text_claim(claims, "platform"),
-        mode=mode,
+        mode="live" if mode == "live" else "test",
         accounts=frozenset() if account is None else frozenset({account}),
         components=_names_claim(claims, "components"),
         roles=_names_claim(claims, "roles"),
@@ -269,13 +276,13 @@ def _read_claims(token: UnverifiedToken, expires_at: float) -> tuple[Principal, 
         credential_id=text_claim(claims, "jti"),
         minted_by=text_claim(claims, "minted_by"),
         issued_at=minted_ms / 1000,
-        metadata=MappingProxyType(metadata),
+        metadata=MappingProxyType({str(name): value for name, value in metadata.items()}),
     )
     return principal, minted_ms
 
 
 def _names_claim(claims: Mapping[str, object], name: str) -> frozenset[str]:
-    value = claims.get(name)
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+    value = as_collection(claims.get(name))
+    if value is None or not all(isinstance(entry, str) for entry in value):
         raise InvalidToken(f"its {name} is no array of strings")
-    return frozenset(value)
+    return frozenset(str(entry) for entry in value)

@@ -13,7 +13,7 @@ from guestpass.errors import ConfigurationError, Refused, Unavailable
 from guestpass.guard import Guard
 from guestpass.issuing_api import answer_refused, issuing_routes
 from guestpass.problems import Renderer, render
-from guestpass.routes import rules_of
+from guestpass.routes import read_routes
 
 
 def protect(
@@ -87,7 +87,7 @@ class _Protection:
     def _put_up(self) -> GuardMiddleware:
         with self._lock:
             if self._door is None:
-                self._guard.add_rules(rules_of(self._root.router.routes))
+                self._guard.add_routes(read_routes(self._root.router.routes))
                 self._door = GuardMiddleware(
                     self._app,
                     self._guard,
