@@ -68,7 +68,7 @@ def _document(app: FastAPI, guard: Guard) -> None:
     def openapi() -> dict[str, Any]:
         document = undocumented()
         # The routes join the guard's policy when the application starts; the document may be asked for before.
-        policy = guard.policy if guard.policy.has_routes else guard.policy.with_routes(read_routes(app.router.routes))
+        policy = guard.policy if guard.policy.has_routes else guard.policy.with_routes(read_routes(app.router))
         schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
         schemes[SCHEME] = {
             "type": "http",

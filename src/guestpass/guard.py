@@ -110,6 +110,10 @@ class Guard:
             return ANYONE
         return proof
 
+    def add_rules(self, rules: Iterable[Rule]) -> None:
+        """Add rules to the policy, such as those of the issuing API, before the first request."""
+        self.policy = self.policy.with_rules(rules)
+
     def add_routes(self, routes: Sequence[RouteRule]) -> None:
         """Add what the routes of the one application it protects say to the policy, before the first request."""
         self.policy = self.policy.with_routes(routes)

@@ -11,7 +11,7 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from guestpass.access import principal_of
 from guestpass.errors import ConfigurationError, Refused, Unavailable
@@ -44,7 +44,7 @@ def issuing_api(guard: Guard, *, render: Renderer = render) -> Starlette:
 
 def issuing_rules(guard: Guard, prefix: str = "") -> list[Rule]:
     """The rules of the issuing API below `prefix`; `protect` reads them from the routes by itself."""
-    return [route.rule for route in read_routes(issuing_routes(guard, prefix))]
+    return [route.rule for route in read_routes(Router(issuing_routes(guard, prefix)))]
 
 
 def issuing_routes(guard: Guard, prefix: str = "", *, render: Renderer = render) -> list[Route]:

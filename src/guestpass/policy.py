@@ -7,6 +7,7 @@ What is not listed here is not known: default deny. Immutable.
 import copy
 import difflib
 import itertools
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -24,10 +25,12 @@ Segments = Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class RouteRule:
-    """A rule, and exactly the methods that it is for here. `closed`: it lets nobody in, nor does another route's."""
+    """A rule, and exactly the requests that it is for here: its methods and, where the route is stricter than the
+    rule's path, a regular expression for paths. `closed`: it lets nobody in, nor does another route's rule."""
 
     rule: Rule
     methods: frozenset[str]
+    stricter: re.Pattern[str] | None = None
     closed: bool = False
 
 
@@ -56,6 +59,12 @@ class Policy:
         self.rules: tuple[Rule, ...] = tuple(rules)
         self._tables = _tables([RouteRule(rule, rule.methods) for rule in rules])
         self._route_tables: Mapping[str, _Table] | None = None
+
+    def with_rules(self, rules: Iterable[Rule]) -> "Policy":
+        """This policy with more rules of its own. Raises `ConfigurationError` as construction does."""
+        if self._route_tables is not None:
+            raise ConfigurationError("rules are added before the application starts")
+        return Policy(*self.rules, *rules, components=self.components, roles=self.roles)
 
     def with_routes(self, routes: Sequence[RouteRule]) -> "Policy":
         """This policy, and what the routes of one application say.
@@ -88,9 +97,8 @@ class Policy:
         route = _find(self._route_tables, method, path)
         if route is None and method == "HEAD":
             route = _find(self._route_tables, "GET", path)
-        if route is None or route.closed:
-            return rule
-        return route.rule if rule is None or route.rule.weight > rule.weight else rule
+        # What stands at a route holds for it, whatever else the policy says of such requests.
+        return rule if route is None or route.closed else route.rule
 
     def role_of(self, rule: Rule) -> str | None:
         """The lowest role that will do for a rule, None where none is needed."""
@@ -155,7 +163,7 @@ class _Table:
 
     def __init__(self, routes: Iterable[RouteRule]) -> None:
         self._plain: dict[str, RouteRule] = {}
-        shapes: dict[tuple[tuple[int, ...], int, bool], dict[tuple[str, ...], RouteRule]] = {}
+        shapes: dict[tuple[tuple[int, ...], int, bool], dict[tuple[str, ...], list[RouteRule]]] = {}
         for route in routes:
             rule = route.rule
             literal = tuple(place for place, segment in enumerate(rule.segments) if segment is not None)
@@ -163,8 +171,8 @@ class _Table:
                 self._plain.setdefault("/" + "/".join(segment or "" for segment in rule.segments), route)
                 continue
             key = tuple(segment for segment in rule.segments if segment is not None)
-            shapes.setdefault((literal, len(rule.segments), rule.rest), {}).setdefault(key, route)
-        self._shapes = [(next(iter(shaped.values())).rule.weight, *shape, shaped) for shape, shaped in shapes.items()]
+            shapes.setdefault((literal, len(rule.segments), rule.rest), {}).setdefault(key, []).append(route)
+        self._shapes = [(next(iter(by.values()))[0].rule.weight, *shape, by) for shape, by in shapes.items()]
         self._shapes.sort(key=lambda shape: shape[0], reverse=True)
 
     def find(self, path: str) -> RouteRule | None:
@@ -177,11 +185,12 @@ class _Table:
             if weight is not None and shape_weight != weight:
                 break
             if len(segments) > length if rest else len(segments) == length:
-                route = routes.get(tuple([segments[place] for place in literal]))
-                if route is not None and _parameters_filled(route.rule, segments):
-                    if route.closed:
-                        return route
-                    found, weight = route, shape_weight
+                for route in routes.get(tuple([segments[place] for place in literal]), ()):
+                    if _fits(route, segments, path):
+                        if route.closed:
+                            return route
+                        found, weight = found or route, shape_weight
+                        break
         return found
 
 
@@ -195,8 +204,10 @@ def _find(tables: Mapping[str, _Table], method: str, path: str) -> RouteRule | N
     return None if table is None else table.find(path)
 
 
-def _parameters_filled(rule: Rule, segments: Segments) -> bool:
-    return all(segment is not None or segments[place] for place, segment in enumerate(rule.segments))
+def _fits(route: RouteRule, segments: Segments, path: str) -> bool:
+    if route.stricter is not None and route.stricter.match(path) is None:
+        return False
+    return all(segment is not None or segments[place] for place, segment in enumerate(route.rule.segments))
 
 
 def _read_components(components: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:

@@ -4,58 +4,80 @@ Walks the router's own table: included routers, mounts and hosts, in the order i
 route that says nothing is closed, and so are those that the walk cannot see. Decides nothing about any request.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute
+from starlette.convertors import CONVERTOR_TYPES
+from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute, compile_path
 
 from guestpass.errors import ConfigurationError
 from guestpass.policy import RouteRule, overlapping
 from guestpass.rules import HTTP_METHODS, MARK, WEBSOCKET, Needs, Rule
 
-_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::([a-z]+))?\}\Z")
+_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::([a-zA-Z_]+))?\}")
 _NAME = re.compile(r"\{[A-Za-z0-9_]+")
 _ODD = re.compile(r"[{}%;\\\x00-\x20\x7f]")
 _EVERY_METHOD: Final = HTTP_METHODS | {"HEAD"}
+# Of Starlette's convertors: those that take one segment, all of it or what looks like a number, and one that takes on.
+_SEGMENT, _REST = "[^/]+", ".*"
+_PART_OF_SEGMENT: Final = frozenset({"int", "float", "uuid"})
+
+
+class Router(Protocol):
+    """As much of Starlette's and FastAPI's routers as is read here."""
+
+    @property
+    def routes(self) -> Sequence[BaseRoute]: ...
+    @property
+    def default(self) -> object: ...
+    @property
+    def not_found(self) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """One route: the requests that it takes, by method and path, and what it says they need.
 
-    `exact`: it takes every request that `path`, the path of a rule, is for; otherwise only some of them, and the
-    others go on to later routes.
+    `path` is a rule's, and `stricter` says which of the paths it is for the route takes. `exact`: the route takes all
+    of these; otherwise only some, such as those for one host, and the others go on to later routes.
     """
 
     path: str
+    stricter: re.Pattern[str] | None
     methods: frozenset[str]
     exact: bool
     needs: Needs | None
     label: str
+    parameters: frozenset[str]
 
     def rule(self) -> RouteRule:
         """The rule for these requests. Raises `ConfigurationError`."""
         listed = {"*"} | (self.methods & {WEBSOCKET}) if self.methods >= _EVERY_METHOD else self.methods
         methods = ",".join(sorted(method.strip("()").upper() for method in listed))
         if self.needs is None:
-            anonymous = _NAME.sub("{", self.path)
-            return RouteRule(Rule(f"{methods} {anonymous}", account=False, role=None), self.methods, closed=True)
-        pattern = f"{methods} {self.path}"
+            rule = Rule(f"{methods} {_NAME.sub('{', self.path)}", account=False, role=None)
+            return RouteRule(rule, self.methods, self.stricter, closed=True)
         try:
-            return RouteRule(self.needs.rule(pattern), self.methods)
+            rule = self.needs.rule(f"{methods} {self.path}")
         except ConfigurationError as problem:
             raise ConfigurationError(f"{self.label}: {problem}") from None
+        if rule.account is not False and not rule.public and self.parameters - set(rule.parameters) >= {"account"}:
+            raise ConfigurationError(f"{self.label} ({self.path}): {{account}} has to be a whole segment of its own")
+        return RouteRule(rule, self.methods, self.stricter)
 
 
-def read_routes(routes: Sequence[BaseRoute]) -> list[RouteRule]:
+def read_routes(router: Router) -> list[RouteRule]:
     """What the routes ask for; one that says nothing is closed.
 
     Raises `ConfigurationError` where a rule is not well formed, where a route has two `needs`, and where a request
     would be judged by the rule of one route and reach another that asks for something else.
     """
-    sites = list(_walk(routes, "", exact=True))
+    sites = list(_walk(router.routes, "", exact=True))
+    if router.default != router.not_found or getattr(router, "_low_priority_routes", None):
+        sites.append(_everything("what no route takes", exact=True))
     rules = [site.rule() for site in sites]
     places = {id(rule.rule): place for place, rule in enumerate(rules)}
     for one, other in overlapping([rule.rule for rule in rules]):
@@ -71,19 +93,24 @@ def _refuse_confusion(site: Site, rule: RouteRule, later_site: Site, later: Rout
         return
     if not rule.closed and not later.closed and rule.rule.asks_the_same(later.rule):
         return
-    if later.rule.weight > rule.rule.weight:
-        confused = not later.closed
-    elif later.rule.weight == rule.rule.weight and rule.rule.segments != later.rule.segments:
-        # Neither is more particular; a closed one counts, so nothing is opened by mistake.
-        confused = not rule.closed and not later.closed
-    else:
-        confused = not rule.closed and not site.exact
-    if confused:
-        raise ConfigurationError(
-            f"{site.label} ({rule.rule.pattern}) and, after it, {later_site.label} ({later.rule.pattern}) take some of "
-            "the same requests and do not need the same: declare the more particular route first, without a convertor "
-            "such as :int, or give both the same needs(…)"
-        )
+    same_path = rule.rule.segments == later.rule.segments and rule.rule.rest == later.rule.rest
+    # Of two that are equal in weight a closed one counts.
+    first = rule.rule.weight > later.rule.weight or same_path or (rule.rule.weight == later.rule.weight and rule.closed)
+    if first and site.exact:
+        return
+    if rule.stricter is not None and _literal(later.rule) and not rule.stricter.match(_literal(later.rule)):
+        return
+    raise ConfigurationError(
+        f"{site.label} ({rule.rule.pattern}) and, after it, {later_site.label} ({later.rule.pattern}) take some of the "
+        "same requests and do not need the same: declare the more particular route first, routes for one host last, "
+        "or give both the same needs(…)"
+    )
+
+
+def _literal(rule: Rule) -> str:
+    """The one path that a rule is for, empty where there are more."""
+    literals = [segment for segment in rule.segments if segment is not None]
+    return "" if rule.rest or len(literals) < len(rule.segments) else "/" + "/".join(literals)
 
 
 def _walk(routes: Iterable[BaseRoute], prefix: str, *, exact: bool) -> Iterator[Site]:
@@ -96,17 +123,23 @@ def _visit(entry: "Entry", prefix: str, exact: bool) -> Iterator[Site]:
     route, path = entry.route, prefix + entry.path
     if isinstance(route, Host):
         yield from _walk(route.routes, prefix, exact=False)
+        yield _everything(entry.label, exact=False)
     elif isinstance(route, Mount):
-        yield from _walk(route.routes, path, exact=exact and _rule_path(path)[1])
+        yield from _walk(route.routes, path, exact=exact and "...}" not in _rule_path(path)[0])
         # Whatever no inner route takes stays with the mounted application: nothing later gets it.
-        yield from _site(entry, f"{path}/{{mounted:path}}", _EVERY_METHOD | {WEBSOCKET}, exact, _mark(route.app))
+        mounted = f"{path}/{{mounted:path}}"
+        yield from _site(entry, mounted, _EVERY_METHOD | {WEBSOCKET}, exact, _mark(route.app))
     elif isinstance(route, WebSocketRoute):
         yield from _site(entry, path, frozenset({WEBSOCKET}), exact, _one_mark(entry))
     elif isinstance(route, Route):
         yield from _site(entry, path, frozenset(entry.methods or _EVERY_METHOD), exact, _one_mark(entry))
     else:
         # A kind of route that is not known here may take anything.
-        yield from _site(entry, f"{prefix}/{{unknown:path}}", _EVERY_METHOD | {WEBSOCKET}, exact=False, mark=None)
+        yield _everything(entry.label, exact=False)
+
+
+def _everything(label: str, *, exact: bool) -> Site:
+    return Site("/{...}", None, _EVERY_METHOD | {WEBSOCKET}, exact, None, label, frozenset())
 
 
 def _site(entry: "Entry", path: str, methods: frozenset[str], exact: bool, mark: Needs | None) -> Iterator[Site]:
@@ -114,7 +147,15 @@ def _site(entry: "Entry", path: str, methods: frozenset[str], exact: bool, mark:
         # Never reached: a path like it is refused.
         return
     written, whole = _rule_path(path)
-    yield Site(written, methods, exact and whole, mark, entry.label)
+    stricter = None if whole else _compiled(path or "/")
+    named = frozenset(name for name, _ in _PARAMETER.findall(path))
+    yield Site(written, stricter, methods, exact, mark, entry.label, named)
+
+
+def _compiled(path: str) -> re.Pattern[str]:
+    # Numbered, since a mount and a route in it may name their parameters alike.
+    numbers = itertools.count()
+    return compile_path(_NAME.sub(lambda _: f"{{p{next(numbers)}", path))[0]
 
 
 def _rule_path(path: str) -> tuple[str, bool]:
@@ -123,21 +164,30 @@ def _rule_path(path: str) -> tuple[str, bool]:
     exact = True
     parts = (path or "/")[1:].split("/")
     for place, part in enumerate(parts):
-        parameter = _PARAMETER.match(part)
-        if parameter is not None and parameter[2] != "path":
-            segments.append(f"{{{parameter[1]}}}")
-            exact = exact and parameter[2] in (None, "str")
-        elif ":path}" in part:
-            last = parameter is not None and place == len(parts) - 1
+        parameter = _PARAMETER.fullmatch(part)
+        takes = [_takes(convertor) for _, convertor in _PARAMETER.findall(part)]
+        if any(taken is None or taken == _REST for taken in takes):
+            last = parameter is not None and takes == [_REST] and place == len(parts) - 1
             name = parameter[1] if parameter is not None else "rest"
             return "/" + "/".join([*segments, f"{{{name}...}}"]), exact and last
+        if parameter is not None:
+            segments.append(f"{{{parameter[1]}}}")
+            exact = exact and takes == [_SEGMENT]
         elif _ODD.search(part):
-            # ``{id}.json``: for a rule any segment; the router is stricter.
+            # ``{id}.json``: for a rule any segment.
             segments.append("{}")
             exact = False
         else:
             segments.append(part)
     return "/" + "/".join(segments), exact
+
+
+def _takes(convertor: str) -> str | None:
+    """What a path convertor takes: a whole segment, a part of what one can be (empty), the rest; None for anything."""
+    regex = CONVERTOR_TYPES[convertor or "str"].regex
+    if regex in (_SEGMENT, _REST):
+        return regex
+    return "" if convertor in _PART_OF_SEGMENT and "/" not in regex and "." not in regex.replace(r"\.", "") else None
 
 
 class Dependency(Protocol):
@@ -199,7 +249,8 @@ def _one_mark(entry: Entry) -> Needs | None:
 
 
 def _mark(endpoint: object) -> Needs | None:
-    mark = getattr(endpoint, MARK, None)
+    # A class says what its own requests need; what its parents said was said of theirs.
+    mark = vars(endpoint).get(MARK) if isinstance(endpoint, type) else getattr(endpoint, MARK, None)
     return mark if isinstance(mark, Needs) else None
 
 

@@ -187,7 +187,7 @@ class Needs:
     def __call__(self, endpoint: F | None = None) -> F | None:
         """Mark `endpoint`, above or below the route decorator; called by FastAPI without one, do nothing."""
         if endpoint is not None:
-            if hasattr(endpoint, MARK):
+            if MARK in getattr(endpoint, "__dict__", ()):
                 raise ConfigurationError(f"{endpoint!r} has two needs(…): put all it needs into one")
             setattr(endpoint, MARK, self)
         return endpoint

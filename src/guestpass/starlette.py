@@ -87,7 +87,7 @@ class _Protection:
     def _put_up(self) -> GuardMiddleware:
         with self._lock:
             if self._door is None:
-                self._guard.add_routes(read_routes(self._root.router.routes))
+                self._guard.add_routes(read_routes(self._root.router))
                 self._door = GuardMiddleware(
                     self._app,
                     self._guard,
