@@ -1,0 +1,63 @@
+"""The demo put together on a store: its keys, its guard, and one application behind it.
+
+The lines that every user of the library writes once; a platform's own application looks much like `open_house`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from fastapi import FastAPI
+
+from guestpass import AccountSessions, ApiKeys, Guard, KeyRing, Policy, TokenSigner
+from guestpass.demo import app as api
+from guestpass.demo import data
+from guestpass.demo.backend import Backend, backend_router
+from guestpass.demo.events import EVERY, events_router
+from guestpass.demo.page import page_router
+from guestpass.fastapi import protect
+from guestpass.principal import PUBLISHABLE_KEY
+from guestpass.stores import Store
+
+# The same at every port, so that a token outlives a restart on another one.
+ISSUER: Final = "https://voice.example"
+AUDIENCE: Final = "voice-api"
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The application, and the keys that were made for it at this start."""
+
+    app: FastAPI
+    secret_key: str = field(repr=False)
+    publishable_key: str
+
+
+def open_house(store: Store, wrapping_key: str, *, every: float = EVERY) -> House:
+    """The demo on `store`, with a new pair of API keys; `every` is the seconds between two events of the socket.
+
+    Raises `guestpass.Unavailable` where the store does not answer, `guestpass.ConfigurationError` where its signing
+    keys are wrapped with another `wrapping_key`.
+    """
+    keys = ApiKeys(store, owns=data.owns)
+    sessions = AccountSessions(store)
+    ring = KeyRing(store, wrapping_key=wrapping_key)
+    signer = TokenSigner(ring, issuer=ISSUER, audience=AUDIENCE)
+    guard = Guard(
+        authenticators=[keys, sessions, signer],
+        policy=Policy(components=api.COMPONENTS, roles=api.ROLES),
+        mode="live",
+        realm="voice",
+    )
+    # Makes the first signing key, or unwraps the one that is there: now, and not in the first request.
+    ring.jwks("live")
+    secret = keys.create(platform=data.PLATFORM, mode="live", name="demo").secret
+    publishable = keys.create(platform=data.PLATFORM, mode="live", kind=PUBLISHABLE_KEY, name="demo page").secret
+
+    # No documents of FastAPI's own: their pages load script from elsewhere.
+    app = FastAPI(title="Voice", openapi_url=None)
+    app.include_router(api.router)
+    app.include_router(events_router(every))
+    app.include_router(backend_router(Backend(guard, sessions, signer, secret)))
+    app.include_router(page_router())
+    protect(app, guard, issuing="/")
+    return House(app, secret, publishable)
