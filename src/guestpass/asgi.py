@@ -145,7 +145,8 @@ def request_of(scope: Scope) -> Request:
     whole: str = scope["path"]
     http = scope["type"] == "http"
     return Request(
-        method=scope["method"] if http else WEBSOCKET,
+        # Over HTTP/2 a server may pass on any method, also one that only looks like a handshake's name here.
+        method=scope["method"].strip("()") if http else WEBSOCKET,
         path=below_root(whole, scope.get("root_path") or ""),
         whole_path=whole,
         raw_path=scope.get("raw_path"),

@@ -45,12 +45,11 @@ class Authenticator(Protocol):
 @dataclass(frozen=True, slots=True)
 class Membership:
     """What an authenticator is told of the guard it is in: the names that grants are spelled out with, who knows
-    whose an account is, and how to drop cached verdicts, or to be told when they are dropped."""
+    whose an account is, and how to drop cached verdicts."""
 
     policy: Policy
     ownership: Ownership | None
     forget: Forget
-    subscribe: Callable[[Forget], None]
 
 
 @runtime_checkable
@@ -92,11 +91,11 @@ class Authenticators:
                 return authenticator
         return None
 
-    def attach(self, policy: Policy, forget: Forget, subscribe: Callable[[Forget], None]) -> None:
+    def attach(self, policy: Policy, forget: Forget) -> None:
         """Tell each that wants to know which guard it is in."""
         for authenticator in self._all:
             if isinstance(authenticator, Attachable):
-                authenticator.attach(Membership(policy, self.ownership, forget, subscribe))
+                authenticator.attach(Membership(policy, self.ownership, forget))
 
     def __iter__(self) -> Iterator[Authenticator]:
         return iter(self._all)

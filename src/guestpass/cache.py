@@ -28,6 +28,10 @@ class VerifiedCache:
         entry = self._entries.get(key)
         return entry[1] if entry is not None and now < entry[0] else None
 
+    def knew(self, key: bytes) -> bool:
+        """Whether there is, or was until lately, a principal under `key`."""
+        return key in self._entries
+
     def put(self, key: bytes, principal: Principal, until: float, generation: int) -> None:
         """Keep a verdict until `until`, unless something was forgotten since `generation` was read."""
         with self._lock:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Final
 
 from guestpass import paths
-from guestpass.authenticators import Authenticator, Authenticators, Ended, Forget
+from guestpass.authenticators import Authenticator, Authenticators, Ended
 from guestpass.authorize import authorize, noun
 from guestpass.cache import VerifiedCache
 from guestpass.errors import ConfigurationError, Refused, Unavailable
@@ -50,7 +50,7 @@ class Guard:
         realm: str = "api",
         account_header: str = "Account-Id",
         recheck: float = 1.0,
-        lookups: int = 64,
+        lookups: int = 32,
         cache_size: int = 100_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -78,8 +78,7 @@ class Guard:
             recheck=recheck,
             lookups=lookups,
         )
-        self._told: list[Forget] = [self._cache.forget]
-        self.authenticators.attach(policy, self.forget, self._told.append)
+        self.authenticators.attach(policy, self.forget)
 
     def check(self, credential: str) -> Principal:
         """Who a credential proves to be, apart from any request: for a backend that mints in process.
@@ -120,8 +119,7 @@ class Guard:
 
     def forget(self, ended: Ended) -> None:
         """Drop the cached verdicts on every principal for which `ended` is true."""
-        for forget in self._told:
-            forget(ended)
+        self._cache.forget(ended)
 
     def _admit(self, principal: Principal, rule: Rule | None, request: Request, presented: Presented) -> Verdict:
         if rule is None:

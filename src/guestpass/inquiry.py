@@ -110,6 +110,6 @@ def _limiter() -> CapacityLimiter:
     try:
         return _limiters.get()
     except LookupError:
-        limiter = CapacityLimiter(40)
+        limiter = CapacityLimiter(80)
         _limiters.set(limiter)
         return limiter

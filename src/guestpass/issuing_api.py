@@ -4,6 +4,7 @@
 be issued is `guestpass.minting`'s to say.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -153,10 +154,11 @@ def _refusing(handler: Handler, guard: Guard, render: Renderer) -> Handler:
 async def _body(request: Request) -> dict[str, object]:
     """The JSON object of the body; an empty body is an empty object. Raises `Refused` (``body_malformed``)."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise Refused(Refusal("body_malformed", more=f"It is longer than {MAX_BODY} bytes."))
+    async with contextlib.aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise Refused(Refusal("body_malformed", more=f"It is longer than {MAX_BODY} bytes."))
     if not body:
         return {}
     try:

@@ -65,9 +65,10 @@ class Ring:
         return [key for key in self.records if key.mode == mode and key.kid not in self.distrusted]
 
     def key(self, kid: str | None, now: float) -> tuple[VerificationKey, Mode] | None:
-        """The published key called `kid`, and its mode."""
+        """The key called `kid`, and its mode; None for one whose tokens have all ended. A distrusted one is found, so
+        that its tokens are told to be revoked."""
         for record in self.records:
-            if record.kid == kid and record in self.published(record.mode, now):
+            if record.kid == kid and (kid in self.distrusted or record in self.published(record.mode, now)):
                 return self.keys[record.kid], record.mode
         return None
 
@@ -154,18 +155,13 @@ class KeyRing:
             self._private[record.kid] = private
         return record, private
 
-    def known(self, kid: str | None, now: float) -> tuple[VerificationKey, Mode] | None:
-        """The key called `kid` and its mode, if this process knows it already."""
-        return None if self._ring is None else self._ring.key(kid, now)
-
     def find(self, kid: str | None, now: float) -> Inquiry[tuple[VerificationKey, Mode] | None]:
         """The key called `kid` and its mode, asking the store if need be.
 
         Raises `KeysUnavailable` where too many unknown ones have been asked for.
         """
-        key = self.known(kid, now)
-        if key is not None:
-            return key
+        if self._ring is not None and kid in self._ring.keys:
+            return self._ring.key(kid, now)
         if self._ring is not None and not self._looks.spend(now):
             raise KeysUnavailable("too many tokens with unknown keys")
         ring = yield from self._look(0)

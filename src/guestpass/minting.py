@@ -22,8 +22,6 @@ from guestpass.values import as_collection, as_mapping
 MIN_LIFETIME: Final = 60
 MAX_LIFETIME: Final = 86_400
 DEFAULT_LIFETIME: Final = 3_600
-RECHECK: Final = 1.0
-"""Seconds for which a minting key that was just looked up needs no second look."""
 
 
 @dataclass(slots=True)
@@ -75,7 +73,6 @@ class Mint:
         self._store = store
         self._clock = clock
         self._membership: Membership | None = None
-        self._looks: dict[str, _Look] = {}
 
     def attach(self, membership: Membership) -> None:
         """Raises `ConfigurationError` where two guards would have it speak of different components or roles."""
@@ -89,7 +86,6 @@ class Mint:
             )
         if known is None or known.ownership is None:
             self._membership = membership
-        membership.subscribe(lambda _: self._looks.clear())
 
     @property
     def policy(self) -> Policy:
@@ -104,7 +100,7 @@ class Mint:
         if by.kind != SECRET_KEY:
             raise Refused(Refusal("escalation_denied", more="Only a secret key creates sessions and signs tokens."))
         now = self._clock()
-        minter, seen_at = yield from self._current(by, now)
+        minter = yield from self._current(by, now)
         account = _read_account(asked, minter)
         components = _read_components(asked, policy, minter)
         roles = _read_roles(asked, policy, minter)
@@ -127,7 +123,7 @@ class Mint:
         grant = replace(grant, expires_at=float(int(grant.expires_at)))
         if now >= grant.expires_at:
             raise Refused(Refusal("key_expired", "API key"))
-        return Minted(grant, issued_at, int(grant.expires_at) - issued_at, int(seen_at * 1000))
+        return Minted(grant, issued_at, int(grant.expires_at) - issued_at, int(now * 1000))
 
     def _refuse_strange(self, platform: str, account: str) -> Inquiry[None]:
         ownership = None if self._membership is None else self._membership.ownership
@@ -138,42 +134,18 @@ class Mint:
         if not owned:
             raise Refused(Refusal("account_refused", "API key"))
 
-    def _current(self, by: Principal, now: float) -> Inquiry[tuple[Grant, float]]:
-        """What `by` may still give away, and since when that is known: a principal may be held long after its key was
-        narrowed or revoked."""
-        look = self._looks.get(by.credential_id)
-        if look is None or not 0 <= now - look.at < RECHECK:
-            look = _Look(now, (yield from self._look_up(by, now)))
-            if len(self._looks) >= 1_000:
-                self._looks.clear()
-            self._looks[by.credential_id] = look
-        if isinstance(look.found, Refusal):
-            raise Refused(look.found)
-        grant = by.grant if look.found is None else by.grant.meet(look.found)
+    def _current(self, by: Principal, now: float) -> Inquiry[Grant]:
+        """What `by` may still give away: a principal may be held long after its key was narrowed or revoked."""
+        key = yield from ask(self._store, FindKeyById(by.credential_id))
+        # Without a record the keys are kept elsewhere, by an authenticator of the user's own.
+        grant = by.grant if key is None else by.grant.meet(self.policy.close(key.grant))
+        if key is not None and key.revoked_at is not None:
+            raise Refused(Refusal("key_revoked", "API key"))
         if grant is None:
             raise Refused(Refusal("escalation_denied", "API key"))
         if now >= grant.expires_at:
             raise Refused(Refusal("key_expired", "API key"))
-        return grant, look.at
-
-    def _look_up(self, by: Principal, now: float) -> Inquiry[Grant | Refusal | None]:
-        key = yield from ask(self._store, FindKeyById(by.credential_id))
-        if key is None:
-            # The keys are kept elsewhere, by an authenticator of the user's own.
-            return None
-        if key.revoked_at is not None:
-            return Refusal("key_revoked", "API key")
-        if now >= key.grant.expires_at:
-            return Refusal("key_expired", "API key")
-        return self.policy.close(key.grant)
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What a minting key was found to have, and when."""
-
-    at: float
-    found: Grant | Refusal | None
+        return grant
 
 
 def _within(minter: Grant, wanted: Grant, narrow: bool) -> Grant:

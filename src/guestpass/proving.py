@@ -34,8 +34,8 @@ security_log = logging.getLogger("guestpass.security")
 class Prover:
     """Proves credentials, in one mode.
 
-    `close` spells a grant out in the policy's names. A verdict is kept for `recheck` seconds; at most `lookups`
-    inquiries are under way at once.
+    `close` spells a grant out in the policy's names. A verdict is kept for `recheck` seconds. At most `lookups`
+    inquiries are under way at once on credentials never seen, and as many on those that were.
     """
 
     def __init__(
@@ -55,7 +55,9 @@ class Prover:
         self._clock = clock
         self._cache = cache
         self._recheck = recheck
-        self._lookups = threading.BoundedSemaphore(lookups)
+        # Apart, so that a crowd of strangers never keeps out who was here a moment ago.
+        self._strangers = threading.BoundedSemaphore(lookups)
+        self._acquaintances = threading.BoundedSemaphore(lookups)
 
     def identify(self, presented: Presented) -> Verdict:
         """Who presented this; a generator where something outside has to be asked first."""
@@ -72,11 +74,11 @@ class Prover:
         kind = None if authenticator is None else authenticator.kind_of(credential)
         if authenticator is None or kind is None:
             return Refusal("credential_invalid", _looks_like(credential))
-        if credential.protocol is not None and not announces(credential.protocol, kind):
-            more = f"A credential of this kind does not come as the subprotocol {credential.protocol}."
-            return Refusal("credential_malformed", noun(kind), more)
         if kind == SECRET_KEY and presented.in_browser and presented.origin is None:
             return _secret_key_in_browser(None)
+        if credential.protocol is not None and not announces(credential.protocol, kind):
+            more = f"A credential of this kind does not come as the subprotocol {credential.protocol}."
+            return self._refuse(Refusal("credential_malformed", noun(kind), more), kind, presented)
         UPKEEP.start()
         generation = self._cache.generation
         try:
@@ -90,32 +92,37 @@ class Prover:
     def _look_up(
         self, inquiry: Inquiry[Proof], kind: str, key: bytes | None, generation: int, presented: Presented
     ) -> Inquiry[Proof]:
-        if not self._lookups.acquire(blocking=False):
+        places = self._acquaintances if key is not None and self._cache.knew(key) else self._strangers
+        if not places.acquire(blocking=False):
             return Refusal("overloaded", noun(kind))
         try:
             proof = yield from inquiry
         except (Refused, Unavailable) as problem:
             proof = refusal_of(problem, kind)
         finally:
-            self._lookups.release()
+            places.release()
         return self._settle(proof, kind, key, generation, presented)
 
     def _settle(self, proof: Proof, kind: str, key: bytes | None, generation: int, presented: Presented) -> Proof:
         if isinstance(proof, Refusal):
-            if kind == SECRET_KEY and presented.in_browser and proof.status != 503:
-                return _secret_key_in_browser(None)
-            return proof
+            return self._refuse(proof, kind, presented)
         if not isinstance(proof, Principal) or proof.kind != kind:
             raise TypeError(
                 f"an authenticator of {kind!r} answered {type(proof).__name__}, not a Principal of that kind"
             )
         now = self._clock()
         if proof.mode != self._mode or not now < proof.expires_at:
-            return Refusal("credential_invalid", noun(kind))
+            return self._refuse(Refusal("credential_invalid", noun(kind)), kind, presented)
         principal = replace(proof, grant=self._close(proof.grant))
         if key is not None:
             self._cache.put(key, principal, min(principal.expires_at, now + self._recheck), generation)
         return _presentable(principal, presented)
+
+    def _refuse(self, refusal: Refusal, kind: str, presented: Presented) -> Refusal:
+        """A secret key in a browser is told to be one, valid or not; an outage stays an outage."""
+        if kind == SECRET_KEY and presented.in_browser and refusal.status != 503:
+            return _secret_key_in_browser(None)
+        return refusal
 
 
 def _cache_key(presented: Presented) -> bytes | None:

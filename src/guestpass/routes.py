@@ -122,10 +122,10 @@ def _walk(routes: Iterable[BaseRoute], prefix: str, *, exact: bool) -> Iterator[
 def _visit(entry: "Entry", prefix: str, exact: bool) -> Iterator[Site]:
     route, path = entry.route, prefix + entry.path
     if isinstance(route, Host):
-        yield from _walk(route.routes, prefix, exact=False)
+        yield from _walk(entry.routes, prefix, exact=False)
         yield _everything(entry.label, exact=False)
     elif isinstance(route, Mount):
-        yield from _walk(route.routes, path, exact=exact and "...}" not in _rule_path(path)[0])
+        yield from _walk(entry.routes, path, exact=exact and "...}" not in _rule_path(path)[0])
         # Whatever no inner route takes stays with the mounted application: nothing later gets it.
         mounted = f"{path}/{{mounted:path}}"
         yield from _site(entry, mounted, _EVERY_METHOD | {WEBSOCKET}, exact, _mark(route.app))
@@ -208,6 +208,7 @@ class Entry:
     methods: frozenset[str] | None
     endpoint: object
     dependant: Dependency | None
+    routes: Sequence[BaseRoute]
 
     @property
     def label(self) -> str:
@@ -226,6 +227,8 @@ def _entries(route: BaseRoute) -> Iterator[Entry]:
             methods=None if methods is None else frozenset(methods),
             endpoint=getattr(effective, "endpoint", None),
             dependant=getattr(effective, "dependant", None),
+            # FastAPI moves what a host of an included router has below the router's prefix.
+            routes=getattr(effective, "routes", ()),
         )
 
 

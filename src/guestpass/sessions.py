@@ -208,7 +208,7 @@ class AccountSessions:
         )
         idempotency = None
         if idempotency_key is not None:
-            body = _body_digest(asked)
+            body = _body_digest(asked, minted.grant)
             until = minted.minted_ms / 1000 + IDEMPOTENCY_KEPT
             idempotency = Idempotency(by.credential_id, idempotency_key, body, until)
         kept = yield from ask(self._store, AddSession(session, idempotency))
@@ -216,10 +216,7 @@ class AccountSessions:
             raise Refused(Refusal("idempotency_conflict", "session"))
         expires_in = minted.expires_in
         if kept.id != session.id:
-            # A replay: the session is as old as it is, and its earlier secret no longer opens anything.
-            expires_in = max(0, int(kept.grant.expires_at - self._clock()))
-            for membership in self._memberships:
-                membership.forget(lambda principal: principal.credential_id == kept.id)
+            expires_in = yield from self._replayed(by, kept)
         return AccountSession(
             id=kept.id,
             account=_account(kept.grant),
@@ -229,6 +226,17 @@ class AccountSessions:
             components=enabled(self._mint.policy, kept.grant),
             livemode=kept.grant.mode == "live",
         )
+
+    def _replayed(self, by: Principal, session: SessionRecord) -> Inquiry[int]:
+        """The seconds that are left of a session made by an earlier request, whose old secret opens nothing now."""
+        for membership in self._memberships:
+            membership.forget(lambda principal: principal.credential_id == session.id)
+        left = int(session.grant.expires_at - self._clock())
+        found = yield from ask(self._store, FindSession(session.digest))
+        if found is None or _has_ended(found) or left <= 0 or not by.grant.covers(session.grant):
+            more = "The session that it made has ended, or is not this key's to give any more."
+            raise Refused(Refusal("idempotency_conflict", "session", more))
+        return left
 
 
 def enabled(policy: Policy, grant: Grant) -> dict[str, object]:
@@ -259,8 +267,9 @@ def _account(grant: Grant) -> str:
     return account
 
 
-def _body_digest(asked: Asked) -> bytes:
-    body = [asked.account, asked.components, asked.roles, asked.expires_in]
+def _body_digest(asked: Asked, grant: Grant) -> bytes:
+    # The account as it was understood: one that is left out may be the minter's own, or a header's.
+    body = [_account(grant), asked.components, asked.roles, asked.expires_in]
     return hashlib.sha256(json.dumps(body, sort_keys=True, default=_plain).encode()).digest()
 
 

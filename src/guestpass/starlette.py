@@ -81,6 +81,14 @@ class _Protection:
         self._door: GuardMiddleware | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._door is None and scope["type"] == "lifespan":
+            try:
+                self._put_up()
+            except ConfigurationError as problem:
+                # Said in the protocol's words: a server may take an exception for an application without a lifespan.
+                await receive()
+                await send({"type": "lifespan.startup.failed", "message": f"ConfigurationError: {problem}"})
+                return
         door = self._door or self._put_up()
         await door(scope, receive, send)
 
