@@ -7,10 +7,10 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Generator, MutableMapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, cast
 
-from guestpass.credentials import without_pair
+from guestpass.credentials import without_pairs
 from guestpass.errors import ConfigurationError
 from guestpass.grants import ALL
-from guestpass.guard import ANYONE, Guard
+from guestpass.guard import ANYONE, UNNAMED, Guard
 from guestpass.inquiry import drive_async
 from guestpass.paths import below_root
 from guestpass.principal import Principal
@@ -181,7 +181,7 @@ class Nobody:
 
 def _show(scope: Scope, principal: Principal) -> None:
     """Put into `scope` what the application is to see, and take out what it is not."""
-    seen = None if principal is ANYONE else principal
+    seen = None if principal is ANYONE or principal is UNNAMED else principal
     scope["principal"] = seen
     scope["user"] = Nobody() if seen is None else seen
     scope["auth"] = Scopes(seen)
@@ -193,10 +193,9 @@ def _show(scope: Scope, principal: Principal) -> None:
 def _take_out_pair(scope: Scope) -> str | None:
     """Take the credential's pair out of the subprotocols; answers the name to accept with."""
     offered = cast("Sequence[str]", scope.get("subprotocols") or ())
-    found = without_pair(offered)
-    if found is None:
+    name, left = without_pairs(offered)
+    if name is None:
         return None
-    name, left = found
     scope["subprotocols"] = left
     headers = [entry for entry in scope["headers"] if entry[0].lower() != b"sec-websocket-protocol"]
     if left:

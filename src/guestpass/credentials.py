@@ -102,13 +102,18 @@ def from_subprotocols(offered: Sequence[str]) -> tuple[str, str] | Refusal | Non
     return offered[place], text
 
 
-def without_pair(offered: Sequence[str]) -> tuple[str, list[str]] | None:
-    """The name of the pair and the subprotocols that are left without it; None where there is no proper pair."""
-    pair = from_subprotocols(offered)
-    if pair is None or isinstance(pair, Refusal):
-        return None
-    place = list(offered).index(pair[0])
-    return pair[0], [*offered[:place], *offered[place + 2 :]]
+def without_pairs(offered: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The name of the first pair, None where there is none, and the subprotocols that are left without any."""
+    names: list[str] = []
+    left: list[str] = []
+    rest = iter(offered)
+    for protocol in rest:
+        if protocol in PROTOCOLS:
+            names.append(protocol)
+            next(rest, None)
+        else:
+            left.append(protocol)
+    return next(iter(names), None), left
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ from guestpass.rules import Rule
 ANYONE: Final = Principal(kind="anyone", subject="", grant=Grant("", "live"), credential_id="")
 """Who comes in through a public rule: no account, no component, no role. The application sees None instead."""
 
+UNNAMED: Final = Principal(kind="anyone", subject="", grant=Grant("", "live"), credential_id="unnamed")
+"""The same, where a credential would have been looked at: the answer is for those without one."""
+
 
 class Guard:
     """Decides on requests: one policy, one mode, and one authenticator for each kind of credential.
@@ -106,7 +109,7 @@ class Guard:
         if isinstance(proof, Generator):
             return self._admit_later(proof, rule, request, presented)
         if rule is not None and rule.optional and proof.code == "credential_missing":
-            return ANYONE
+            return UNNAMED
         return proof
 
     def add_rules(self, rules: Iterable[Rule]) -> None:

@@ -36,7 +36,7 @@ class Request:
     path: str | None
     whole_path: str
     raw_path: bytes | None
-    query: bytes
+    query: bytes = field(repr=False)
     headers: Headers = field(repr=False)
     subprotocols: Sequence[str] = field(default=(), repr=False)
 

@@ -7,7 +7,7 @@ route that says nothing is closed, and so are those that the walk cannot see. De
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from starlette.convertors import CONVERTOR_TYPES
@@ -42,16 +42,22 @@ class Site:
     """One route: the requests that it takes, by method and path, and what it says they need.
 
     `path` is a rule's, and `stricter` says which of the paths it is for the route takes. `exact`: the route takes all
-    of these; otherwise only some, such as those for one host, and the others go on to later routes.
+    of these; otherwise only some, and the others go on to later routes. `host` is the part of the table for one host
+    that it stands in, empty where it is for any.
     """
 
     path: str
     stricter: re.Pattern[str] | None
     methods: frozenset[str]
     exact: bool
+    host: str
     needs: Needs | None
     label: str
     parameters: frozenset[str]
+
+    def takes_all_before(self, later: "Site") -> bool:
+        """Whether no request that its rule is for goes on to `later`."""
+        return self.exact and self.host in ("", later.host)
 
     def rule(self) -> RouteRule:
         """The rule for these requests. Raises `ConfigurationError`."""
@@ -75,9 +81,9 @@ def read_routes(router: Router) -> list[RouteRule]:
     Raises `ConfigurationError` where a rule is not well formed, where a route has two `needs`, and where a request
     would be judged by the rule of one route and reach another that asks for something else.
     """
-    sites = list(_walk(router.routes, "", exact=True))
+    sites = list(_walk(router.routes, _Place("", exact=True, host="")))
     if router.default != router.not_found or getattr(router, "_low_priority_routes", None):
-        sites.append(_everything("what no route takes", exact=True))
+        sites.append(_everything("what no route takes"))
     rules = [site.rule() for site in sites]
     places = {id(rule.rule): place for place, rule in enumerate(rules)}
     for one, other in overlapping([rule.rule for rule in rules]):
@@ -96,7 +102,7 @@ def _refuse_confusion(site: Site, rule: RouteRule, later_site: Site, later: Rout
     same_path = rule.rule.segments == later.rule.segments and rule.rule.rest == later.rule.rest
     # Of two that are equal in weight a closed one counts.
     first = rule.rule.weight > later.rule.weight or same_path or (rule.rule.weight == later.rule.weight and rule.closed)
-    if first and site.exact:
+    if first and site.takes_all_before(later_site):
         return
     if rule.stricter is not None and _literal(later.rule) and not rule.stricter.match(_literal(later.rule)):
         return
@@ -113,43 +119,54 @@ def _literal(rule: Rule) -> str:
     return "" if rule.rest or len(literals) < len(rule.segments) else "/" + "/".join(literals)
 
 
-def _walk(routes: Iterable[BaseRoute], prefix: str, *, exact: bool) -> Iterator[Site]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the table a route stands: below which prefix, and for which host."""
+
+    prefix: str
+    exact: bool
+    host: str
+
+
+def _walk(routes: Iterable[BaseRoute], place: _Place) -> Iterator[Site]:
     for route in routes:
         for entry in _entries(route):
-            yield from _visit(entry, prefix, exact)
+            yield from _visit(entry, place)
 
 
-def _visit(entry: "Entry", prefix: str, exact: bool) -> Iterator[Site]:
-    route, path = entry.route, prefix + entry.path
+def _visit(entry: "Entry", place: _Place) -> Iterator[Site]:
+    route, path = entry.route, place.prefix + entry.path
+    everything = _EVERY_METHOD | {WEBSOCKET}
     if isinstance(route, Host):
-        yield from _walk(entry.routes, prefix, exact=False)
-        yield _everything(entry.label, exact=False)
+        host = f"{place.host} {route.host}"
+        yield from _walk(entry.routes, replace(place, host=host))
+        yield _everything(entry.label, host)
     elif isinstance(route, Mount):
-        yield from _walk(entry.routes, path, exact=exact and "...}" not in _rule_path(path)[0])
+        exact = place.exact and "...}" not in _rule_path(path)[0]
+        yield from _walk(entry.routes, _Place(path, exact, place.host))
         # Whatever no inner route takes stays with the mounted application: nothing later gets it.
-        mounted = f"{path}/{{mounted:path}}"
-        yield from _site(entry, mounted, _EVERY_METHOD | {WEBSOCKET}, exact, _mark(route.app))
+        yield from _site(entry, f"{path}/{{mounted:path}}", everything, place, _mark(route.app))
     elif isinstance(route, WebSocketRoute):
-        yield from _site(entry, path, frozenset({WEBSOCKET}), exact, _one_mark(entry))
+        yield from _site(entry, path, frozenset({WEBSOCKET}), place, _one_mark(entry))
     elif isinstance(route, Route):
-        yield from _site(entry, path, frozenset(entry.methods or _EVERY_METHOD), exact, _one_mark(entry))
+        yield from _site(entry, path, frozenset(entry.methods or _EVERY_METHOD), place, _one_mark(entry))
     else:
-        # A kind of route that is not known here may take anything.
-        yield _everything(entry.label, exact=False)
+        # A kind of route that is not known here may take anything, or nothing.
+        yield _everything(entry.label, place.host, exact=False)
 
 
-def _everything(label: str, *, exact: bool) -> Site:
-    return Site("/{...}", None, _EVERY_METHOD | {WEBSOCKET}, exact, None, label, frozenset())
+def _everything(label: str, host: str = "", *, exact: bool = True) -> Site:
+    return Site("/{...}", None, _EVERY_METHOD | {WEBSOCKET}, exact, host, None, label, frozenset())
 
 
-def _site(entry: "Entry", path: str, methods: frozenset[str], exact: bool, mark: Needs | None) -> Iterator[Site]:
+def _site(entry: "Entry", path: str, methods: frozenset[str], place: _Place, mark: Needs | None) -> Iterator[Site]:
     if "//" in path:
         # Never reached: a path like it is refused.
         return
     written, whole = _rule_path(path)
     stricter = None if whole else _compiled(path or "/")
     named = frozenset(name for name, _ in _PARAMETER.findall(path))
-    yield Site(written, stricter, methods, exact, mark, entry.label, named)
+    yield Site(written, stricter, methods, place.exact, place.host, mark, entry.label, named)
 
 
 def _compiled(path: str) -> re.Pattern[str]:

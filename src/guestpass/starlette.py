@@ -88,7 +88,7 @@ class _Protection:
                 # Said in the protocol's words: a server may take an exception for an application without a lifespan.
                 await receive()
                 await send({"type": "lifespan.startup.failed", "message": f"ConfigurationError: {problem}"})
-                return
+                raise
         door = self._door or self._put_up()
         await door(scope, receive, send)
 
