@@ -22,7 +22,9 @@ from guestpass.errors import (
 )
 from guestpass.grants import ALL, Grant
 from guestpass.guard import Guard
+from guestpass.issuers import ANY_AUDIENCE, JwtIssuer
 from guestpass.keyring import KeyRing
+from guestpass.keysets import KeySet
 from guestpass.ownership import SINGLE_PLATFORM
 from guestpass.policy import Policy
 from guestpass.principal import Principal
@@ -37,6 +39,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ALL",
+    "ANY_AUDIENCE",
     "SINGLE_PLATFORM",
     "AccountSession",
     "AccountSessions",
@@ -48,7 +51,9 @@ __all__ = [
     "Guard",
     "GuestpassError",
     "InvalidToken",
+    "JwtIssuer",
     "KeyRing",
+    "KeySet",
     "KeysUnavailable",
     "NoPrincipal",
     "NotGuarded",

@@ -6,6 +6,7 @@ Knows scopes and messages, and decides nothing. `lifespan` passes; a scope type 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Generator, MutableMapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, cast
+from urllib.parse import quote
 
 from guestpass.credentials import without_pairs
 from guestpass.errors import ConfigurationError
@@ -106,6 +107,7 @@ class _Door:
             await self._refuse(proof, scope, receive, send)
             return
         _show(scope, proof)
+        _route_as_judged(scope)
         if kind == "websocket":
             send = _accepting(_take_out_pair(scope), send)
         elif proof is not ANYONE:
@@ -188,6 +190,17 @@ def _show(scope: Scope, principal: Principal) -> None:
     headers: Headers = scope["headers"]
     if any(canonical(name).startswith(IDENTITY_PREFIX) for name, _ in headers):
         scope["headers"] = [entry for entry in headers if not canonical(entry[0]).startswith(IDENTITY_PREFIX)]
+
+
+def _route_as_judged(scope: Scope) -> None:
+    """Put a root that the path does not begin with before it, as the ASGI specification has it: a router that cuts the
+    root off would otherwise take the path for another below a mount."""
+    root: str = scope.get("root_path") or ""
+    if root in ("", "/") or scope["path"].startswith(root):
+        return
+    scope["path"] = root + scope["path"]
+    if scope.get("raw_path") is not None:
+        scope["raw_path"] = quote(root).encode() + scope["raw_path"]
 
 
 def _take_out_pair(scope: Scope) -> str | None:

@@ -104,15 +104,11 @@ def from_subprotocols(offered: Sequence[str]) -> tuple[str, str] | Refusal | Non
 
 def without_pairs(offered: Sequence[str]) -> tuple[str | None, list[str]]:
     """The name of the first pair, None where there is none, and the subprotocols that are left without any."""
-    names: list[str] = []
-    left: list[str] = []
-    rest = iter(offered)
-    for protocol in rest:
-        if protocol in PROTOCOLS:
-            names.append(protocol)
-            next(rest, None)
-        else:
-            left.append(protocol)
+    names = [protocol for protocol in offered if protocol in PROTOCOLS]
+    before = [None, *offered]
+    left = [
+        protocol for protocol, last in zip(offered, before, strict=False) if not {protocol, last} & PROTOCOLS.keys()
+    ]
     return next(iter(names), None), left
 
 

@@ -91,7 +91,7 @@ async def drive_async(inquiry: Inquiry[T]) -> T:
 async def _answer(asked: Ask) -> object:
     if isinstance(asked.of, AnswersAsync) and _on_asyncio():
         return await asked.of.answer_async(asked.question)
-    return await anyio.to_thread.run_sync(asked.of.answer, asked.question, limiter=_limiter())
+    return await anyio.to_thread.run_sync(asked.of.answer, asked.question, limiter=look_up_limiter())
 
 
 def _on_asyncio() -> bool:
@@ -105,8 +105,9 @@ def _on_asyncio() -> bool:
 _limiters: RunVar[CapacityLimiter] = RunVar("guestpass_threads")
 
 
-def _limiter() -> CapacityLimiter:
-    # Its own, so that look-ups never queue behind the application's threads, nor the other way round.
+def look_up_limiter() -> CapacityLimiter:
+    """The event loop's bound on threads for look-ups: its own, so that they never queue behind the application's
+    threads, nor the other way round."""
     try:
         return _limiters.get()
     except LookupError:

@@ -31,6 +31,9 @@ PUBLISH_AHEAD: Final = 900.0
 FRESH: Final = 1.0
 """Seconds for which a look at the store's keys is good enough to sign with."""
 
+STALE: Final = 60.0
+"""Seconds for which it will do while somebody is looking already, so that a crowd does not look all at once."""
+
 LOOKS: Final = 5
 """How many looks for unknown keys may come at once; one more a second after that."""
 
@@ -43,6 +46,7 @@ class Ring:
     keys: Mapping[str, VerificationKey]
     distrusted: frozenset[str]
     seen_at: float
+    from_files: bool = False
 
     def signing(self, mode: Mode, now: float) -> SigningKeyRecord | None:
         """The key that signs: the newest whose time has come, else (the others being distrusted) the next one."""
@@ -58,7 +62,7 @@ class Ring:
             key
             for key in trusted
             # An hour more than its last token needs: others' clocks, and how long they keep the set.
-            if key.kid not in after or now < after[key.kid].signs_from + MAX_LIFETIME + 3_600
+            if self.from_files or key.kid not in after or now < after[key.kid].signs_from + MAX_LIFETIME + 3_600
         )
 
     def _trusted(self, mode: Mode) -> list[SigningKeyRecord]:
@@ -105,6 +109,7 @@ class KeyRing:
         self._publish_ahead = publish_ahead
         self._clock = clock
         self._ring: Ring | None = None
+        self._looking = self._making = False
         self._private: dict[str, PrivateKey] = {record.kid: private for record, private in files or ()}
         self._looks = Budget(LOOKS)
 
@@ -135,8 +140,17 @@ class KeyRing:
 
     def jwks_from(self, mode: Mode) -> Inquiry[dict[str, object]]:
         """`jwks` as an inquiry: drive the answer."""
-        yield from self.signer(mode)
         ring = yield from self._look(FRESH)
+        if ring.signing(mode, self._clock()) is None:
+            # Anybody may ask for the key set, and making a key is work: one at a time.
+            if self._making:
+                raise KeysUnavailable("the first key is being made")
+            self._making = True
+            try:
+                yield from self.signer(mode)
+            finally:
+                self._making = False
+            ring = yield from self._look(FRESH)
         return {"keys": [dict(key.jwk) for key in ring.published(mode, self._clock())]}
 
     def signer(self, mode: Mode) -> Inquiry[tuple[SigningKeyRecord, PrivateKey]]:
@@ -169,8 +183,16 @@ class KeyRing:
 
     def _look(self, good_for: float) -> Inquiry[Ring]:
         now, ring = self._clock(), self._ring
-        if ring is not None and 0 <= now - ring.seen_at < good_for:
+        if ring is not None and 0 <= now - ring.seen_at < (STALE if self._looking and good_for else good_for):
             return ring
+        self._looking = True
+        try:
+            self._ring = yield from self._read(ring, now)
+        finally:
+            self._looking = False
+        return self._ring
+
+    def _read(self, ring: Ring | None, now: float) -> Inquiry[Ring]:
         if self._files is not None:
             records = self._files
         else:
@@ -182,8 +204,7 @@ class KeyRing:
                 distrusted.add(record.kid)
         seen: Mapping[str, VerificationKey] = {} if ring is None else ring.keys
         keys = {r.kid: seen.get(r.kid) or read_jwk(r.jwk, symmetric=False) for r in records}
-        self._ring = Ring(records, keys, frozenset(distrusted), now)
-        return self._ring
+        return Ring(records, keys, frozenset(distrusted), now, self._files is not None)
 
     def _rotate(self, mode: Mode) -> Inquiry[str]:
         ring = yield from self._look(0)

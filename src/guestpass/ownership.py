@@ -15,7 +15,7 @@ from typing import Final, TypeAlias, TypeVar, cast
 import anyio.to_thread
 from cachetools import TTLCache
 
-from guestpass.inquiry import Question
+from guestpass.inquiry import Question, look_up_limiter
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class Ownership:
         if inspect.iscoroutinefunction(self._owns):
             asked = _own(question)
             return cast("T", self._remember(asked, await self._owns(asked.platform, asked.account)))
-        return await anyio.to_thread.run_sync(self.answer, question)
+        return await anyio.to_thread.run_sync(self.answer, question, limiter=look_up_limiter())
 
     def _call(self, question: Question[T]) -> tuple[OwnsAccount, object]:
         asked = _own(question)

@@ -78,6 +78,10 @@ class Policy:
         for rule in said:
             self._check(rule)
         _refuse_rivals([*self.rules, *said], unless=lambda one, other: one in said and one.asks_the_same(other))
+        closed = [route.rule for route in routes if route.closed]
+        for one, other in overlapping([*self.rules, *said]):
+            if one in self.rules and other in said and one.weight > other.weight:
+                _refuse_override(one, other, closed)
         policy = copy.copy(self)
         policy.rules = (*self.rules, *said)
         policy._route_tables = _tables(routes)
@@ -250,6 +254,19 @@ def _refuse_rivals(rules: Sequence[Rule], unless: Callable[[Rule, Rule], bool] |
                 f"Rule({one.pattern!r}) and Rule({other.pattern!r}) are for the same requests, and neither is the more "
                 "particular: drop one, or make their paths differ"
             )
+
+
+def _refuse_override(rule: Rule, route: Rule, closed: Sequence[Rule]) -> None:
+    """A policy's rule may be for a route that says nothing, not for a part of what a route that does is for."""
+    if rule.asks_the_same(route):
+        return
+    for other in closed:
+        if (other.segments, other.rest) == (rule.segments, rule.rest) and other.methods >= rule.methods & route.methods:
+            return
+    raise ConfigurationError(
+        f"Rule({rule.pattern!r}) of the policy and needs(…) at the route {route.pattern!r} are for some of the same "
+        "requests, which have two rules so: say it at a route of its own"
+    )
 
 
 def overlapping(rules: Sequence[Rule]) -> Iterator[tuple[Rule, Rule]]:

@@ -47,7 +47,7 @@ class Request:
     def named(self, place: Place, parameters: Sequence[str | None]) -> list[str]:
         """Every value that the request gives at `place`; `parameters` are the rule's, by segment."""
         if place.where == "header":
-            return [value.decode("latin-1").strip() for value in self.header(place.name.encode())]
+            return [value.strip(b" \t").decode("latin-1") for value in self.header(place.name.encode())]
         if place.where == "path":
             return [(self.path or "")[1:].split("/")[parameters.index(place.name)]]
         pairs = parse_qsl(self.query.decode("latin-1"), keep_blank_values=True)
@@ -75,7 +75,7 @@ def read(request: Request, account_header: bytes) -> Presented:
         if name == b"authorization":
             presented.authorization.append(value)
         elif name == account_header:
-            presented.accounts.append(value.decode("latin-1").strip())
+            presented.accounts.append(value.strip(b" \t").decode("latin-1"))
         elif name == b"origin":
             presented.origin, presented.in_browser = value.decode("latin-1"), True
         elif name == b"sec-fetch-site":

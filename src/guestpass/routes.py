@@ -10,20 +10,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from starlette.convertors import CONVERTOR_TYPES
-from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute, compile_path
+from starlette.convertors import CONVERTOR_TYPES, FloatConvertor, IntegerConvertor, UUIDConvertor
+from starlette.routing import PARAM_REGEX, BaseRoute, Host, Mount, Route, WebSocketRoute, compile_path
 
 from guestpass.errors import ConfigurationError
 from guestpass.policy import RouteRule, overlapping
 from guestpass.rules import HTTP_METHODS, MARK, WEBSOCKET, Needs, Rule
 
-_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::([a-zA-Z_]+))?\}")
 _NAME = re.compile(r"\{[A-Za-z0-9_]+")
 _ODD = re.compile(r"[{}%;\\\x00-\x20\x7f]")
 _EVERY_METHOD: Final = HTTP_METHODS | {"HEAD"}
 # Of Starlette's convertors: those that take one segment, all of it or what looks like a number, and one that takes on.
 _SEGMENT, _REST = "[^/]+", ".*"
-_PART_OF_SEGMENT: Final = frozenset({"int", "float", "uuid"})
+_PART_OF_SEGMENT: Final = frozenset({IntegerConvertor.regex, FloatConvertor.regex, UUIDConvertor.regex})
 
 
 class Router(Protocol):
@@ -71,7 +70,7 @@ class Site:
         except ConfigurationError as problem:
             raise ConfigurationError(f"{self.label}: {problem}") from None
         if rule.account is not False and not rule.public and self.parameters - set(rule.parameters) >= {"account"}:
-            raise ConfigurationError(f"{self.label} ({self.path}): {{account}} has to be a whole segment of its own")
+            raise ConfigurationError(f"{self.label} ({self.path}): {{account}} has to be a segment of the path, whole")
         return RouteRule(rule, self.methods, self.stricter)
 
 
@@ -82,7 +81,7 @@ def read_routes(router: Router) -> list[RouteRule]:
     would be judged by the rule of one route and reach another that asks for something else.
     """
     sites = list(_walk(router.routes, _Place("", exact=True, host="")))
-    if router.default != router.not_found or getattr(router, "_low_priority_routes", None):
+    if not _shows_all(router):
         sites.append(_everything("what no route takes"))
     rules = [site.rule() for site in sites]
     places = {id(rule.rule): place for place, rule in enumerate(rules)}
@@ -91,6 +90,13 @@ def read_routes(router: Router) -> list[RouteRule]:
         if sites[earlier].methods & sites[later].methods:
             _refuse_confusion(sites[earlier], rules[earlier], sites[later], rules[later])
     return rules
+
+
+def _shows_all(app: object) -> bool:
+    """Whether an application's routes are all there is: what none of them takes is not found."""
+    router = getattr(app, "router", app)
+    default, not_found = getattr(router, "default", None), getattr(router, "not_found", None)
+    return default is not None and default == not_found and not getattr(router, "_low_priority_routes", None)
 
 
 def _refuse_confusion(site: Site, rule: RouteRule, later_site: Site, later: RouteRule) -> None:
@@ -140,8 +146,13 @@ def _visit(entry: "Entry", place: _Place) -> Iterator[Site]:
     if isinstance(route, Host):
         host = f"{place.host} {route.host}"
         yield from _walk(entry.routes, replace(place, host=host))
-        yield _everything(entry.label, host)
+        if not _shows_all(route.app):
+            yield _everything(entry.label, host)
     elif isinstance(route, Mount):
+        if getattr(route.app, "root_path", ""):
+            raise ConfigurationError(
+                f"the application mounted at {path} has a root_path of its own: leave it to the mount"
+            )
         exact = place.exact and "...}" not in _rule_path(path)[0]
         yield from _walk(entry.routes, _Place(path, exact, place.host))
         # Whatever no inner route takes stays with the mounted application: nothing later gets it.
@@ -165,7 +176,7 @@ def _site(entry: "Entry", path: str, methods: frozenset[str], place: _Place, mar
         return
     written, whole = _rule_path(path)
     stricter = None if whole else _compiled(path or "/")
-    named = frozenset(name for name, _ in _PARAMETER.findall(path))
+    named = frozenset(name for name, _ in PARAM_REGEX.findall(place.host + path))
     yield Site(written, stricter, methods, place.exact, place.host, mark, entry.label, named)
 
 
@@ -181,8 +192,8 @@ def _rule_path(path: str) -> tuple[str, bool]:
     exact = True
     parts = (path or "/")[1:].split("/")
     for place, part in enumerate(parts):
-        parameter = _PARAMETER.fullmatch(part)
-        takes = [_takes(convertor) for _, convertor in _PARAMETER.findall(part)]
+        parameter = PARAM_REGEX.fullmatch(part)
+        takes = [_takes(convertor) for _, convertor in PARAM_REGEX.findall(part)]
         if any(taken is None or taken == _REST for taken in takes):
             last = parameter is not None and takes == [_REST] and place == len(parts) - 1
             name = parameter[1] if parameter is not None else "rest"
@@ -201,10 +212,10 @@ def _rule_path(path: str) -> tuple[str, bool]:
 
 def _takes(convertor: str) -> str | None:
     """What a path convertor takes: a whole segment, a part of what one can be (empty), the rest; None for anything."""
-    regex = CONVERTOR_TYPES[convertor or "str"].regex
+    regex = CONVERTOR_TYPES[convertor.removeprefix(":") or "str"].regex
     if regex in (_SEGMENT, _REST):
         return regex
-    return "" if convertor in _PART_OF_SEGMENT and "/" not in regex and "." not in regex.replace(r"\.", "") else None
+    return "" if regex in _PART_OF_SEGMENT else None
 
 
 class Dependency(Protocol):

@@ -11,8 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from guestpass.authenticators import Membership
 from guestpass.credentials import Credential, Randomness
@@ -27,7 +26,7 @@ from guestpass.refusals import FieldError, Refusal
 from guestpass.revocations import account_name, key_name, signing_key_name, subject_name, token_name
 from guestpass.strict_json import decode_object
 from guestpass.tokens import UnverifiedToken, check_audience, check_times, sign, text_claim, verify
-from guestpass.values import as_collection, as_mapping
+from guestpass.values import FrozenDict, as_collection, as_mapping, frozen
 
 TYP: Final = "guestpass+jwt"
 """The `typ` of every token signed here, so that it is taken for no other kind (RFC 8725 section 3.11)."""
@@ -276,7 +275,7 @@ def _read_claims(token: UnverifiedToken, expires_at: float) -> tuple[Principal, 
         credential_id=text_claim(claims, "jti"),
         minted_by=text_claim(claims, "minted_by"),
         issued_at=minted_ms / 1000,
-        metadata=MappingProxyType({str(name): value for name, value in metadata.items()}),
+        metadata=cast("FrozenDict", frozen(metadata)),
     )
     return principal, minted_ms
 

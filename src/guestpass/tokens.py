@@ -5,14 +5,15 @@ refused. Knows nothing of key sets, issuers' settings or principals, and never l
 token says of itself chooses nothing but which key of its issuer to try.
 """
 
-import binascii
 import json
 import math
+from binascii import Error as BinasciiError
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from guestpass.errors import ConfigurationError, InvalidToken
 from guestpass.jwks import ALGORITHMS, PrivateKey, VerificationKey, allowed_algorithms, parse_jwks, served_by
@@ -20,6 +21,8 @@ from guestpass.strict_json import decode_object
 
 MAX_TOKEN: Final = 8192
 """Bytes; what is longer is refused unread."""
+
+BAD_SIGNATURE: Final = "its signature is not that of its issuer's key"
 
 # The year 9999: later ends are as good as this one, and nothing that prints a date trips over it.
 _LATEST: Final = 253402300799.0
@@ -82,12 +85,18 @@ def read_header(text: str) -> Mapping[str, object]:
 
 def read_rest(text: str, header: Mapping[str, object]) -> UnverifiedToken:
     """The whole token, where `read_header` gave `header` for `text`. Raises `InvalidToken`."""
+    claims, signing_input, signature = read_claims(text)
+    return UnverifiedToken(header, claims, signing_input, signature)
+
+
+def read_claims(text: str) -> tuple[dict[str, object], bytes, bytes]:
+    """Claims, signing input and signature of a token whose header `read_header` has accepted: as `read_rest`, for
+    where a microsecond counts. Raises `InvalidToken`."""
     payload, signing_input, signature = _split(text)
     try:
-        claims = decode_object(payload)
+        return decode_object(payload), signing_input, signature
     except ValueError as problem:
         raise InvalidToken(f"its payload: {problem}") from None
-    return UnverifiedToken(header, claims, signing_input, signature)
 
 
 def read_token(text: str) -> UnverifiedToken:
@@ -128,25 +137,24 @@ def verify(token: UnverifiedToken, key: VerificationKey) -> None:
     That the algorithm is allowed is for the caller to say first; that the key may serve it is checked here.
     """
     if not key.verifies(token.alg, token.signing_input, token.signature):
-        raise InvalidToken("its signature is not that of its issuer's key")
+        raise InvalidToken(BAD_SIGNATURE)
 
 
 def check_times(claims: Mapping[str, object], *, now: float, leeway: float) -> float:
-    """The instant, in Unix seconds, from which the token is no longer valid: `exp` and the leeway (in
-    seconds).
+    """The instant, in Unix seconds, from which the token is no longer valid: `exp` and the leeway (in seconds).
 
-    Raises `InvalidToken` where `exp` is missing, any of `exp`, `nbf` and `iat` is no finite number, or
-    `nbf` or `iat` lie in the future beyond the leeway; with the code ``token_expired`` where it has ended
-    (RFC 7519 4.1.4: on `exp` it is too late). Parts of a second of `exp` are cut off.
+    Raises `InvalidToken` where `exp` is missing, any of `exp`, `nbf` and `iat` is no finite number, or `nbf` or
+    `iat` lie in the future beyond the leeway; with the code ``token_expired`` where it has ended (RFC 7519
+    section 4.1.4: on `exp` it is too late). Parts of a second of `exp` are cut off.
     """
-    if "nbf" in claims and _instant(claims, "nbf") - leeway > now:
+    if "nbf" in claims and _instant(claims["nbf"]) - leeway > now:
         raise InvalidToken("it is not valid yet")
-    if "iat" in claims and _instant(claims, "iat") - leeway > now:
+    if "iat" in claims and _instant(claims["iat"]) - leeway > now:
         raise InvalidToken("it was issued in the future")
-    end = min(float(math.floor(_instant(claims, "exp"))) + leeway, _LATEST)
+    end = math.floor(_instant(claims.get("exp"))) + leeway
     if now >= end:
         raise InvalidToken("it has expired", code="token_expired")
-    return end
+    return min(_LATEST, end)
 
 
 def check_audience(claims: Mapping[str, object], audience: Collection[str] | None) -> None:
@@ -154,16 +162,16 @@ def check_audience(claims: Mapping[str, object], audience: Collection[str] | Non
 
     None for `audience` asks only that a claim which is there has that form. Raises `InvalidToken`.
     """
+    if audience is None and "aud" not in claims:
+        return
     named = claims.get("aud")
-    if type(named) is str:
-        if audience is not None and named not in audience:
-            raise InvalidToken("it is for another audience")
-        return
-    if named is None and audience is None and "aud" not in claims:
-        return
-    if type(named) is not list or not all(type(one) is str for one in named):
-        raise InvalidToken("its aud is no string and no array of strings")
-    if audience is not None and not any(one in audience for one in named):
+    listed = cast("list[object]", named) if isinstance(named, list) else [named]
+    meant = audience is None
+    for one in listed:
+        if not isinstance(one, str):
+            raise InvalidToken("its aud is missing, or no string and no array of strings")
+        meant = meant or one in cast("Collection[str]", audience)
+    if not meant:
         raise InvalidToken("it is for another audience")
 
 
@@ -196,12 +204,11 @@ def sign(claims: Mapping[str, object], headers: Mapping[str, object], private_ke
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _instant(claims: Mapping[str, object], name: str) -> float:
-    value = claims.get(name)
-    # type() and not isinstance(): True is an int.
+def _instant(value: object) -> float:
+    # type() and not isinstance(): True is an int. Beyond 64 bits strict_json lets none through.
     if type(value) is int or (type(value) is float and math.isfinite(value)):
         return value
-    raise InvalidToken(f"its {name} is missing or no number")
+    raise InvalidToken("one of its times is missing or no number")
 
 
 def _header(encoded: str) -> Mapping[str, object]:
@@ -229,9 +236,8 @@ def _split(text: str) -> tuple[bytes, bytes, bytes]:
     """Payload, signing input and signature."""
     try:
         encoded = text.encode("ascii")
-        end = encoded.rfind(b".")
-        signing_input = encoded[:end]
         _, payload, signature = encoded.translate(_TO_BASE64).split(b".")
+        signing_input = encoded[: -1 - len(signature)]
         return _decode_part(payload), signing_input, _decode_part(signature)
     except ValueError as problem:
         if text.count(".") != 2:
@@ -245,16 +251,16 @@ def _decode_part(translated: bytes) -> bytes:
         # a2b_base64 does not mind stray bits, which would make the text of a token malleable.
         if translated[-1] not in _LAST[over]:
             raise ValueError("not base64url")
-        translated += _PADDING[over]
-    elif not translated:
+        return a2b_base64(translated + _PADDING[over], strict_mode=True)
+    if not translated:
         raise ValueError("empty")
-    return binascii.a2b_base64(translated, strict_mode=True)
+    return a2b_base64(translated, strict_mode=True)
 
 
 def _safe(problem: ValueError) -> str:
     # The texts of codecs quote what they were given.
-    return "not base64url" if isinstance(problem, UnicodeError | binascii.Error) else str(problem)
+    return "not base64url" if isinstance(problem, UnicodeError | BinasciiError) else str(problem)
 
 
 def _encode_part(data: bytes) -> bytes:
-    return binascii.b2a_base64(data, newline=False).rstrip(b"=").translate(_FROM_BASE64)
+    return b2a_base64(data, newline=False).rstrip(b"=").translate(_FROM_BASE64)

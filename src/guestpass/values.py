@@ -1,7 +1,8 @@
-"""Values that came from outside, narrowed to a type whose contents are still unknown."""
+"""Values that came from outside: narrowed to a type whose contents are still unknown, or frozen to be shared."""
 
+import copy
 from collections.abc import Collection, Mapping
-from typing import cast
+from typing import NoReturn, cast
 
 
 def as_mapping(value: object) -> Mapping[object, object] | None:
@@ -14,3 +15,28 @@ def as_collection(value: object) -> Collection[object] | None:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection):
         return None
     return cast("Collection[object]", value)
+
+
+class FrozenDict(dict[str, object]):
+    """A dictionary that stays as it is, so that many requests can share it; `json.dumps` takes it as any other."""
+
+    def _stay(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("this is shared between requests: change a copy of it, copy.deepcopy(…)")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _stay
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (FrozenDict, (dict(self),))
+
+    def __deepcopy__(self, memo: dict[int, object]) -> dict[str, object]:
+        return {name: copy.deepcopy(value, memo) for name, value in self.items()}
+
+
+def frozen(value: object) -> object:
+    """JSON data that cannot be changed: objects as `FrozenDict`, arrays as tuples."""
+    mapping = as_mapping(value)
+    if mapping is not None:
+        return FrozenDict({str(name): frozen(one) for name, one in mapping.items()})
+    if isinstance(value, list):
+        return tuple(frozen(one) for one in cast("list[object]", value))
+    return value

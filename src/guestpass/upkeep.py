@@ -1,0 +1,137 @@
+"""The one owner of background work: one daemon thread in a process, and the jobs that it runs again and
+again.
+
+Knows when a job is due. Knows nothing of what jobs do. It holds their owners weakly, so an owner that
+nobody else holds is collected and its jobs end. A job must not wait for the network: what takes long starts
+a thread of its own.
+"""
+
+import itertools
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, cast
+
+log: Final = logging.getLogger("guestpass")
+
+Work = Callable[[], object]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A job as `every` took it on; hand it to `cancel`. `due_at` is an instant of the upkeep's clock."""
+
+    seconds: float
+    due_at: float
+    work: Callable[[], Work | None]
+
+
+class Upkeep:
+    """Runs jobs in one daemon thread, which the first `start` makes; a forked child makes its own.
+
+    `clock` is in seconds and never goes back. Everything here may be called from any thread.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._jobs: dict[int, Job] = {}
+        self._numbers = itertools.count()
+        self._thread: threading.Thread | None = None
+        _all.add(self)
+
+    def every(self, seconds: float, work: Work) -> Job:
+        """Run `work` again and again, `seconds` apart, the first time after as many.
+
+        A bound method does not keep its object alive: when that is collected, the job ends. Any other
+        callable is kept until `cancel`. Takes on the job only; `start` makes the thread that runs it.
+        """
+        owner = getattr(work, "__self__", None)
+        held: Callable[[], Work | None]
+        held = (lambda: work) if owner is None else weakref.WeakMethod(work)
+        job = Job(seconds, self._clock() + seconds, held)
+        self._jobs[next(self._numbers)] = job
+        self._wake()
+        return job
+
+    def cancel(self, job: Job) -> None:
+        """End a job. One that is running runs to its end; cancelling twice does nothing."""
+        for number, held in list(self._jobs.items()):
+            if held is job:
+                self._jobs.pop(number, None)
+
+    def start(self) -> None:
+        """Make the thread where there is none. Cheap to call often; where no thread can be had, it logs."""
+        if self._thread is None and self._lock.acquire(blocking=False):
+            try:
+                if self._thread is None:
+                    thread = threading.Thread(target=self._run, name="guestpass-upkeep", daemon=True)
+                    thread.start()
+                    self._thread = thread
+            except RuntimeError:
+                log.warning("no thread for background work: what it feeds goes stale", exc_info=True)
+            finally:
+                self._lock.release()
+
+    def run_due(self, now: float) -> float:
+        """Run what is due at `now`, and say how many seconds are left until the next job is (infinity: none).
+
+        A job that raises is logged and stays. One that comes late is not made up for.
+        """
+        for number, job in list(self._jobs.items()):
+            if job.due_at > now or self._jobs.get(number) is not job:
+                continue
+            job.due_at = now + job.seconds
+            work = job.work()
+            if work is None:
+                self._jobs.pop(number, None)
+                continue
+            try:
+                work()
+            except Exception:
+                log.exception("a background job failed; it goes on in %s s", job.seconds)
+            del work  # The thread must not keep an owner alive until the next round.
+        return min((job.due_at - now for job in list(self._jobs.values())), default=float("inf"))
+
+    # Made at first use, so that gevent has patched by then; setdefault is atomic.
+    @property
+    def _lock(self) -> threading.Lock:
+        return cast("threading.Lock", self.__dict__.setdefault("_made_lock", threading.Lock()))
+
+    @property
+    def _bell(self) -> threading.Event:
+        return cast("threading.Event", self.__dict__.setdefault("_made_bell", threading.Event()))
+
+    def _wake(self) -> None:
+        if self._thread is not None:
+            self._bell.set()
+
+    def _run(self) -> None:
+        bell = self._bell
+        while True:
+            left = self.run_due(self._clock())
+            bell.wait(None if left == float("inf") else max(0.0, left))
+            bell.clear()
+
+    def after_fork(self) -> None:
+        """In a forked child: the thread did not come along, and what it held is not held."""
+        self._thread = None
+        self.__dict__.pop("_made_lock", None)
+        self.__dict__.pop("_made_bell", None)
+
+
+_all: Final[weakref.WeakSet[Upkeep]] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for upkeep in list(_all):
+        upkeep.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+UPKEEP: Final = Upkeep()
+"""The process's own."""
