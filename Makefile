@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8000
 
-.PHONY: env demo test check format clean
+.PHONY: env demo test test-versions check format clean
 
 env: $(VENV)/.ready
 
@@ -21,6 +21,16 @@ demo: env
 test: env
 	$(BIN)/python -m pytest -n auto
 
+# The tests on every other Python >= 3.11 at hand, each in an environment of its own.
+test-versions:
+	@for version in 3.12 3.13 3.14; do \
+	  for python in "$$(command -v python$$version)" $$(ls -d "$$(pyenv root 2>/dev/null)"/versions/$$version.*/bin/python3 2>/dev/null); do \
+	    if [ -n "$$python" ] && "$$python" -c '' 2>/dev/null; then \
+	      echo "== Python $$version"; $(MAKE) --no-print-directory test PYTHON="$$python" VENV=.venv-$$version || exit 1; break; \
+	    fi; \
+	  done; \
+	done
+
 check: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -33,4 +43,4 @@ format: env
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

@@ -14,6 +14,7 @@ from guestpass.grants import ALL
 from guestpass.guard import ANYONE, UNNAMED, Guard
 from guestpass.inquiry import drive_async
 from guestpass.paths import below_root
+from guestpass.policy import Policy
 from guestpass.principal import Principal
 from guestpass.problems import Renderer, render, vary_by_credential
 from guestpass.proving import Proof
@@ -54,8 +55,7 @@ class GuardMiddleware:
         websocket_refusal: Literal["close", "accept"] = "close",
         render: Renderer = render,
     ) -> None:
-        if not guard.policy.rules:
-            raise ConfigurationError('GuardMiddleware: an empty policy lets nobody in: Policy(Rule("GET /…"), …)')
+        check_settings(guard.policy, allow_origins)
         self.app: Final = app
         self.guard: Final = guard
         self._door = _Door(app, guard, preflight == "pass", websocket_refusal == "accept", render)
@@ -66,18 +66,21 @@ class GuardMiddleware:
         await self._entry(scope, receive, send)
 
 
-def cross_origin(app: ASGIApp, guard: Guard, allow_origins: Collection[str]) -> ASGIApp:
-    """`app` behind Starlette's CORS middleware, set to what the policy of `guard` has.
-
-    Raises `ConfigurationError` for ``*`` where a rule mints, and for a lone string.
-    """
-    from starlette.middleware.cors import CORSMiddleware
-
+def check_settings(policy: Policy, allow_origins: Collection[str]) -> None:
+    """Raise `ConfigurationError` for a policy without rules, for ``*`` where a rule mints, and for a lone string."""
+    if not policy.rules:
+        raise ConfigurationError('the guard has an empty policy and lets nobody in: Policy(Rule("GET /…"), …)')
     if isinstance(allow_origins, str):
         raise ConfigurationError(f"allow_origins={allow_origins!r}: a list of origins: [{allow_origins!r}]")
-    minting = next((rule.pattern for rule in guard.policy.rules if rule.mints), None)
+    minting = next((rule.pattern for rule in policy.rules if rule.mints), None)
     if "*" in allow_origins and minting is not None:
         raise ConfigurationError(f'allow_origins=["*"]: not while Rule({minting!r}) mints; name the origins')
+
+
+def cross_origin(app: ASGIApp, guard: Guard, allow_origins: Collection[str]) -> ASGIApp:
+    """`app` behind Starlette's CORS middleware, set to what the policy of `guard` has."""
+    from starlette.middleware.cors import CORSMiddleware
+
     return CORSMiddleware(
         app,
         allow_origins=list(allow_origins),
@@ -102,7 +105,8 @@ class _Door:
             return
         if kind not in ("http", "websocket"):
             raise RuntimeError(f"guestpass lets no {kind!r} connection through: it cannot judge one")
-        proof = ANYONE if self._preflight and _is_preflight(scope) else await self._decide(scope)
+        handed_on = self._preflight and _is_preflight(scope) and self._guard.reads_one_way(request_of(scope))
+        proof = ANYONE if handed_on else await self._decide(scope)
         if not isinstance(proof, Principal):
             await self._refuse(proof, scope, receive, send)
             return

@@ -96,9 +96,8 @@ class Guard:
 
     def decide(self, request: Request) -> Verdict:
         """The verdict on a request; a generator (see `guestpass.inquiry`) where something has to be asked first."""
-        path = request.path
-        rule = None if path is None else self.policy.find(request.method, path)
-        if path is None or not _reads_one_way(request, path, rule):
+        rule = None if request.path is None else self.policy.find(request.method, request.path)
+        if not _reads_one_way(request, rule):
             return Refusal("path_ambiguous")
         if rule is not None and rule.public and not rule.optional:
             return ANYONE
@@ -111,6 +110,10 @@ class Guard:
         if rule is not None and rule.optional and proof.code == "credential_missing":
             return UNNAMED
         return proof
+
+    def reads_one_way(self, request: Request) -> bool:
+        """Whether nobody could take the request's path for another, whatever rule it is for."""
+        return _reads_one_way(request, None)
 
     def add_rules(self, rules: Iterable[Rule]) -> None:
         """Add rules to the policy, such as those of the issuing API, before the first request."""
@@ -164,7 +167,10 @@ class Guard:
         return (yield from verdict) if isinstance(verdict, Generator) else verdict
 
 
-def _reads_one_way(request: Request, path: str, rule: Rule | None) -> bool:
+def _reads_one_way(request: Request, rule: Rule | None) -> bool:
+    path = request.path
+    if path is None:
+        return False
     trouble = paths.trouble(request.whole_path, request.raw_path)
     if trouble is None:
         return True

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, TypeAlias, cast
 
+from guestpass.authenticators import Membership
 from guestpass.claims import NO_MAPPING, Claim, ClaimMapping, Source
 from guestpass.credentials import Credential
 from guestpass.errors import ConfigurationError, InvalidToken
@@ -249,6 +250,11 @@ class JwtIssuer:
     def subscribe(self, callback: Callable[[], object]) -> None:
         """Have `callback` called each time a key has left the issuer's set: see `KeySet.subscribe`."""
         self.keys.subscribe(callback)
+
+    def attach(self, membership: Membership, /) -> None:
+        """Part of being an authenticator: when a key leaves the set, so do the verdicts it gave."""
+        issuer = self.issuer
+        self.subscribe(lambda: membership.forget(lambda principal: principal.issuer == issuer))
 
     def _asking(self, token: UnverifiedToken, now: float) -> Inquiry[Principal | Refusal]:
         key = yield from ask(self.keys, FindVerificationKey(token.alg, token.kid))

@@ -8,8 +8,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from guestpass.asgi import ASGIApp, GuardMiddleware, Receive, Scope, Send
+from guestpass.asgi import ASGIApp, GuardMiddleware, Receive, Scope, Send, check_settings
 from guestpass.errors import ConfigurationError, Refused, Unavailable
+from guestpass.frozen_routes import freeze
 from guestpass.guard import Guard
 from guestpass.issuing_api import answer_refused, issuing_routes
 from guestpass.problems import Renderer, render
@@ -81,20 +82,24 @@ class _Protection:
         self._door: GuardMiddleware | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._door is None and scope["type"] == "lifespan":
+        if scope["type"] == "lifespan":
+            # What starts may still add routes; what is wrong with those that are there is said before.
             try:
-                self._put_up()
+                self._check()
             except ConfigurationError as problem:
-                # Said in the protocol's words: a server may take an exception for an application without a lifespan.
+                # In the protocol's words: a server may take an exception for an application without a lifespan.
                 await receive()
                 await send({"type": "lifespan.startup.failed", "message": f"ConfigurationError: {problem}"})
                 raise
+            await self._app(scope, receive, send)
+            return
         door = self._door or self._put_up()
         await door(scope, receive, send)
 
     def _put_up(self) -> GuardMiddleware:
         with self._lock:
             if self._door is None:
+                freeze(self._root)
                 self._guard.add_routes(read_routes(self._root.router))
                 self._door = GuardMiddleware(
                     self._app,
@@ -105,3 +110,7 @@ class _Protection:
                     render=self._render,
                 )
             return self._door
+
+    def _check(self) -> None:
+        if self._door is None:
+            check_settings(self._guard.policy.with_routes(read_routes(self._root.router)), self._allow_origins)

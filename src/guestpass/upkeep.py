@@ -6,7 +6,6 @@ nobody else holds is collected and its jobs end. A job must not wait for the net
 a thread of its own.
 """
 
-import itertools
 import logging
 import os
 import threading
@@ -38,8 +37,8 @@ class Upkeep:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._jobs: dict[int, Job] = {}
-        self._numbers = itertools.count()
+        # Never changed, only exchanged, so that a round can go through it whatever other threads do meanwhile.
+        self._jobs: tuple[Job, ...] = ()
         self._thread: threading.Thread | None = None
         _all.add(self)
 
@@ -53,21 +52,21 @@ class Upkeep:
         held: Callable[[], Work | None]
         held = (lambda: work) if owner is None else weakref.WeakMethod(work)
         job = Job(seconds, self._clock() + seconds, held)
-        self._jobs[next(self._numbers)] = job
+        with self._lock:
+            self._jobs = (*self._jobs, job)
         self._wake()
         return job
 
     def cancel(self, job: Job) -> None:
         """End a job. One that is running runs to its end; cancelling twice does nothing."""
-        for number, held in list(self._jobs.items()):
-            if held is job:
-                self._jobs.pop(number, None)
+        with self._lock:
+            self._jobs = tuple(held for held in self._jobs if held is not job)
 
     def start(self) -> None:
         """Make the thread where there is none. Cheap to call often; where no thread can be had, it logs."""
-        if self._thread is None and self._lock.acquire(blocking=False):
+        if not self._running() and self._lock.acquire(blocking=False):
             try:
-                if self._thread is None:
+                if not self._running():
                     thread = threading.Thread(target=self._run, name="guestpass-upkeep", daemon=True)
                     thread.start()
                     self._thread = thread
@@ -76,25 +75,28 @@ class Upkeep:
             finally:
                 self._lock.release()
 
+    def _running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
     def run_due(self, now: float) -> float:
         """Run what is due at `now`, and say how many seconds are left until the next job is (infinity: none).
 
         A job that raises is logged and stays. One that comes late is not made up for.
         """
-        for number, job in list(self._jobs.items()):
-            if job.due_at > now or self._jobs.get(number) is not job:
+        for job in self._jobs:
+            if job.due_at > now or job not in self._jobs:
                 continue
             job.due_at = now + job.seconds
             work = job.work()
             if work is None:
-                self._jobs.pop(number, None)
+                self.cancel(job)
                 continue
             try:
                 work()
             except Exception:
                 log.exception("a background job failed; it goes on in %s s", job.seconds)
             del work  # The thread must not keep an owner alive until the next round.
-        return min((job.due_at - now for job in list(self._jobs.values())), default=float("inf"))
+        return min((job.due_at - now for job in self._jobs), default=float("inf"))
 
     # Made at first use, so that gevent has patched by then; setdefault is atomic.
     @property

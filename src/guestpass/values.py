@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Collection, Mapping
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 
 def as_mapping(value: object) -> Mapping[object, object] | None:
@@ -23,7 +23,8 @@ class FrozenDict(dict[str, object]):
     def _stay(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("this is shared between requests: change a copy of it, copy.deepcopy(…)")
 
-    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _stay
+    __setitem__ = __delitem__ = __ior__ = cast("Any", _stay)
+    clear = pop = popitem = setdefault = update = cast("Any", _stay)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (FrozenDict, (dict(self),))

@@ -1,0 +1,152 @@
+"""The case table through every door, on asyncio and trio: the doors cannot differ."""
+
+import functools
+from collections.abc import Awaitable, Callable
+
+import pytest
+from fastapi import FastAPI, Request, WebSocket
+
+from cases import CASES, ROUTES, UNROUTED, WS, Case, World, filled, world
+from guestpass.asgi import ASGIApp, GuardMiddleware, Message, Receive, Scope, Send
+from guestpass.fastapi import needs, protect
+from guestpass.issuing_api import issuing_api
+from guestpass.refusals import CASES as REFUSALS
+from support import Outcome, call, echo, http_scope, seen, socket_scope
+
+
+def bare() -> tuple[World, ASGIApp]:
+    """The middleware around a bare ASGI application."""
+    made = world(with_rules=True)
+    issuing = issuing_api(made.guard)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        root: str = scope.get("root_path", "")
+        issues = scope["path"].removeprefix(root).startswith(("/v1/account_sessions", "/api/v1/jwt", "/.well-known"))
+        await (issuing if issues else echo)(scope, receive, send)
+
+    return made, GuardMiddleware(app, made.guard)
+
+
+def fastapi() -> tuple[World, ASGIApp]:
+    """A FastAPI application whose routes say what they need."""
+    made = world(with_rules=False)
+    app = FastAPI()
+
+    for method, path, need in ROUTES:
+        route = path.replace("...}", ":path}")
+        if method == WS:
+            app.add_api_websocket_route(route, needs(**need)(_talking()))
+        else:
+            methods = ["GET", "HEAD"] if method == "GET" else [method]
+            app.add_api_route(route, needs(**need)(_answering()), methods=methods, response_model=None)
+    for path in UNROUTED:
+        app.add_api_route(path, _answering(), methods=["GET"])
+    protect(app, made.guard, issuing="/")
+    return made, app
+
+
+def _answering() -> Callable[[Request], Awaitable[dict[str, object]]]:
+    """An endpoint of its own for each route, since the mark is put on the function."""
+
+    async def answer(request: Request) -> dict[str, object]:
+        return seen(request.scope)
+
+    return answer
+
+
+def _talking() -> Callable[[WebSocket], Awaitable[None]]:
+    async def talk(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_json(seen(websocket.scope))
+        await websocket.close()
+
+    return talk
+
+
+DOORS: dict[str, Callable[[], tuple[World, ASGIApp]]] = {"asgi": bare, "fastapi": fastapi}
+
+
+@functools.cache
+def door(name: str) -> tuple[World, ASGIApp]:
+    """One door, made once."""
+    return DOORS[name]()
+
+
+def scope_of(case: Case, made: World, *, http_response: bool = True) -> Scope:
+    """The scope that a server would make of a row."""
+    headers = [(name, filled(value, made)) for name, value in case.headers]
+    if case.credential is not None:
+        headers.append(("Authorization", f"Bearer {made.credentials[case.credential]}"))
+    target = filled(case.target, made)
+    if case.method == WS:
+        offered = [filled(name, made) for name in case.subprotocols]
+        return socket_scope(target, headers, offered, root_path=case.root_path, http_response=http_response)
+    method = case.method.removeprefix("HTTP ")
+    return http_scope(method, target, headers, root_path=case.root_path, raw=case.raw)
+
+
+def refused_as(outcome: Outcome, case: Case) -> None:
+    """The whole of a refusal, as the table of refusals has it."""
+    assert case.code is not None
+    row = REFUSALS[case.code]
+    headers = outcome.headers
+    assert row.status == case.status
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["cache-control"] == "no-store"
+    assert "authorization" in headers["vary"].lower()
+    challenge = headers.get("www-authenticate")
+    if row.challenge is None:
+        assert challenge is None
+    elif row.challenge:
+        assert challenge is not None
+        assert challenge.startswith(f'Bearer realm="api", error="{row.challenge}"')
+    else:
+        assert challenge == 'Bearer realm="api"'
+    assert ("retry-after" in headers) == (row.status == 503)
+
+
+NAMES = [case.name for case in CASES]
+
+
+def test_the_table_is_large_and_no_row_stands_there_twice() -> None:
+    assert len(CASES) >= 150
+    assert len(set(NAMES)) == len(CASES)
+
+
+def test_the_table_has_every_refusal_that_needs_no_outage() -> None:
+    outages = {"keys_unavailable", "store_unavailable", "overloaded", "internal_error"}
+    # In test_issuing_api.py, where a case has two requests.
+    twice = {"idempotency_conflict"}
+    assert {case.code for case in CASES} - {None} == set(REFUSALS) - outages - twice
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+async def test_every_door_gives_the_verdict_of_the_table(case: Case, name: str) -> None:
+    made, app = door(name)
+    # Cold and warm: what the cache knows must not change a verdict.
+    for _ in range(2):
+        outcome = await call(app, scope_of(case, made), filled(case.body.decode("latin-1"), made).encode("latin-1"))
+        if case.code is None:
+            assert outcome.status == case.status, outcome.sent
+            if case.account is not None:
+                assert outcome.said["account"] == case.account
+            continue
+        assert outcome.status == case.status, outcome.sent
+        if case.method != "HEAD":
+            assert outcome.code == case.code
+        refused_as(outcome, case)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize("case", [case for case in CASES if case.method == WS], ids=lambda case: case.name)
+async def test_a_handshake_that_no_http_can_answer_is_closed(case: Case, name: str) -> None:
+    made, app = door(name)
+    outcome = await call(app, scope_of(case, made, http_response=False))
+    if case.code is None:
+        assert outcome.status == 101
+        return
+    closed: list[Message] = [{"type": "websocket.close", "code": REFUSALS[case.code].close_code, "reason": case.code}]
+    assert outcome.sent == closed
