@@ -188,6 +188,8 @@ class ApiKeys:
     def _narrow(
         self, key_id: str, accounts: Names, components: Names, roles: Names, expires_at: float
     ) -> Inquiry[KeyRecord]:
+        if math.isnan(expires_at):
+            raise ValueError("expires_at is a number of seconds, or infinity")
         if roles is not ALL and not self._memberships:
             raise ConfigurationError(
                 "ApiKeys.narrow(roles=…): a policy has the order of roles; give the keys to a guard"
