@@ -190,6 +190,19 @@ def test_a_socket_is_refused_with_a_real_answer(
     assert refused.value.response.status_code == status
 
 
+def test_a_live_socket_ends_when_its_session_is_revoked(program: Program, web: httpx.Client) -> None:
+    key = bearer(program.started["secret_key"])
+    session = web.post("/v1/account_sessions", headers=key, json={"account": program.started["account"]}).json()
+    with events(program, "client_secret", session["client_secret"]) as socket:
+        socket.recv(timeout=5)
+        assert web.post(f"/v1/account_sessions/{session['id']}/revoke", headers=key).status_code == 200
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                socket.recv(timeout=5)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 3000
+
+
 def test_a_credential_in_a_url_opens_nothing_and_stands_in_no_log(program: Program, web: httpx.Client) -> None:
     session = mint(web.post, program.started["secret_key"])
     assert web.get("/v1/call_logs", params={"access_token": session}).status_code == 401

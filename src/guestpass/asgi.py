@@ -4,10 +4,11 @@ Knows scopes and messages, and decides nothing. `lifespan` passes; a scope type 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Generator, MutableMapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, cast
+from collections.abc import Awaitable, Collection, Generator, Sequence
+from typing import Final, Literal, cast
 from urllib.parse import quote
 
+from guestpass.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from guestpass.credentials import without_pairs
 from guestpass.errors import ConfigurationError
 from guestpass.grants import ALL
@@ -21,13 +22,9 @@ from guestpass.proving import Proof
 from guestpass.refusals import Refusal
 from guestpass.requests import IDENTITY_PREFIX, Headers, Request, canonical
 from guestpass.rules import WEBSOCKET
+from guestpass.sockets import serve_until_ended
 
-# As the ASGI specification and Starlette have them: what is in a scope or a message is the server's affair.
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+__all__ = ["ASGIApp", "GuardMiddleware", "Message", "Nobody", "Receive", "Scope", "Scopes", "Send", "check_settings"]
 
 log = logging.getLogger("guestpass")
 
@@ -114,6 +111,9 @@ class _Door:
         _route_as_judged(scope)
         if kind == "websocket":
             send = _accepting(_take_out_pair(scope), send)
+            if scope["principal"] is not None:
+                await serve_until_ended(self._app, scope, receive, send, self._guard, proof)
+                return
         elif proof is not ANYONE:
             send = _varying(send)
         await self._app(scope, receive, send)

@@ -5,6 +5,7 @@ plain function for what its cache knows; only a miss makes an inquiry. The doors
 `Principal`.
 """
 
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Final
@@ -72,6 +73,8 @@ class Guard:
         self.clock: Final = clock
         self._account_header = canonical(account_header.encode())
         self._cache = VerifiedCache(cache_size)
+        self._watching = threading.Lock()
+        self._watched: dict[object, tuple[Principal, Callable[[], None]]] = {}
         self._prover = Prover(
             self.authenticators,
             policy.close,
@@ -126,6 +129,23 @@ class Guard:
     def forget(self, ended: Ended) -> None:
         """Drop the cached verdicts on every principal for which `ended` is true."""
         self._cache.forget(ended)
+        with self._watching:
+            watched = tuple(self._watched.values())
+        for principal, tell in watched:
+            if ended(principal):
+                tell()
+
+    def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:
+        """Have `ended` called when the verdict on `principal` is dropped; the answer ends that. From any thread."""
+        key = object()
+        with self._watching:
+            self._watched[key] = (principal, ended)
+
+        def end() -> None:
+            with self._watching:
+                self._watched.pop(key, None)
+
+        return end
 
     def _admit(self, principal: Principal, rule: Rule | None, request: Request, presented: Presented) -> Verdict:
         if rule is None:
