@@ -469,7 +469,21 @@ async def test_an_application_is_protected_at_its_start(house: House) -> None:
     app.add_api_route("/x", LOGS(endpoint()))
     protect(app, house.guard)
     assert await _start(app) == ""
+    assert (await ask_http(app, "GET", "/x")).status == 401
     assert house.guard.policy.find("GET", "/x") is not None
+
+
+async def test_a_route_may_come_with_the_start_and_none_after_the_first_request(house: House) -> None:
+    app, inner = FastAPI(openapi_url=None), APIRouter()
+    app.include_router(inner, prefix="/in")
+    app.add_api_route("/{page:path}", needs(public=True, reason="for all")(endpoint()))
+    protect(app, house.guard)
+    assert await _start(app) == ""
+    inner.add_api_route("/early", needs(component="call_logs")(endpoint()))
+    assert (await ask_http(app, "GET", "/in/early")).status == 401
+    for router in (app, inner):
+        with pytest.raises(ConfigurationError, match="before the first request"):
+            router.add_api_route("/late", needs(role="admin")(endpoint()))
 
 
 def test_an_application_is_protected_once(house: House) -> None:

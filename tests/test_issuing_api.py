@@ -132,7 +132,7 @@ BODIES: list[tuple[str, object, list[str]]] = [
     (SIGN, {"id": "me"}, ["id"]),
     (SIGN, {"metadata": "x"}, ["metadata"]),
     (SIGN, {"metadata": {"a": "x" * 4_096}}, ["metadata"]),
-    (SIGN, {"metadata": json.loads('{"a":' * 12 + "1" + "}" * 12)}, ["metadata"]),
+    (SIGN, {"metadata": json.loads('{"a":' * 13 + "1" + "}" * 13)}, ["metadata"]),
     (SIGN, {"a-b": 1}, ["body"]),
 ]  # fmt: skip
 

@@ -265,7 +265,8 @@ def test_a_fetch_that_hangs_for_good_is_given_up(setting: Setting) -> None:
     waiting = threading.Thread(target=setting.check, args=("a",))
     waiting.start()
     assert setting.server.arrived.acquire(timeout=5)
-    lost = setting.keys._flight
+    with setting.keys._lock:
+        lost = setting.keys._flight
     assert lost is not None
     setting.clock.now += freshness.LOST
     assert setting.check("a") == "unavailable"

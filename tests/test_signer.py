@@ -141,7 +141,7 @@ def nested(depth: int) -> dict[str, object]:
 
 
 NO_METADATA: tuple[Any, ...] = (
-    [], "x", 7, {1: "a"}, {"a": float("nan")}, {"a": float("inf")}, {"a": {1, 2}}, {"a": object()}, {"a": "\ud800"},
+    [], "x", 7, {1: "a"}, {"a": float("nan")}, {"a": float("inf")}, {"a": {1, 2}}, {"a": object}, {"a": "\ud800"},
     {"a": (1, 2)}, {"a": 2**63}, {"a": b"x"}, {None: 1}, nested(40), {True: 1},
 )  # fmt: skip
 BAD: list[tuple[dict[str, Any], list[str]]] = [

@@ -22,7 +22,7 @@ from guestpass.grants import ALL, Grant
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
 from guestpass.minting import Asked, Mint
 from guestpass.policy import Policy
-from guestpass.principal import ACCOUNT_SESSION, SECRET_KEY, Principal, is_name
+from guestpass.principal import ACCOUNT_SESSION, SECRET_KEY, Principal
 from guestpass.purging import EVERY, Purger
 from guestpass.records import (
     AddSession,
@@ -165,7 +165,9 @@ class AccountSessions:
         asked = Asked(body.get("account"), body.get("components"), body.get("roles"), body.get("expires_in"))
         asked.account_required = True
         for name in set(body) - {"account", "components", "roles", "expires_in"}:
-            asked.errors.append(FieldError(name if is_name(name.lower()) else "body", "no such field"))
+            asked.errors.append(
+                FieldError(name if len(name) <= 64 and name.isidentifier() else "body", "no such field")
+            )
         return self._create(by, asked, idempotency_key)
 
     def revoke(self, session_id: str, *, by: Principal | None = None) -> SessionRecord:

@@ -20,7 +20,7 @@ from guestpass.grants import ALL, Grant, Names
 from guestpass.inquiry import Inquiry, ask, drive, drive_async
 from guestpass.keyring import KeyRing
 from guestpass.minting import Asked, Mint, Minted
-from guestpass.principal import SIGNED_TOKEN, Principal, is_name
+from guestpass.principal import SIGNED_TOKEN, Principal
 from guestpass.records import FindCutoff
 from guestpass.refusals import FieldError, Refusal
 from guestpass.revocations import account_name, key_name, signing_key_name, subject_name, token_name
@@ -133,7 +133,9 @@ class TokenSigner:
             names=_HTTP_NAMES,
         )
         for name in set(body) - {"id", "tenantId", "metadata", "expiresIn", "roles", "components"}:
-            asked.errors.append(FieldError(name if is_name(name.lower()) else "body", "no such field"))
+            asked.errors.append(
+                FieldError(name if len(name) <= 64 and name.isidentifier() else "body", "no such field")
+            )
         return self._sign(by, asked, body.get("id"), body.get("metadata"))
 
     def authenticate(self, credential: Credential, now: float, /) -> Refusal | Inquiry[Principal | Refusal]:
