@@ -27,11 +27,15 @@ class Setting:
 
     guard: Guard
     instants: list[float] = field(default_factory=lambda: [START])
+    admitted: bool = True
     sent: list[Message] = field(default_factory=list)
     accepted: anyio.Event = field(default_factory=anyio.Event)
 
     def clock(self) -> float:
         return self.instants.pop(0) if len(self.instants) > 1 else self.instants[0]
+
+    async def still_admitted(self) -> bool:
+        return self.admitted
 
     async def receive(self) -> Message:
         await anyio.sleep_forever()
@@ -49,7 +53,10 @@ class Setting:
     async def serve(self, app: ASGIApp, expires_at: float = START + 3600, grace: float = 5) -> None:
         with anyio.fail_after(5):
             principal = self.principal(expires_at)
-            await serve_until_ended(app, {"type": "websocket"}, self.receive, self.send, self.guard, principal, grace)
+            streams = (self.receive, self.send)
+            await serve_until_ended(
+                app, {"type": "websocket"}, *streams, self.guard, principal, self.still_admitted, grace
+            )
         assert not self.guard._watched
 
 
@@ -74,6 +81,12 @@ async def listen(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_an_idle_socket_ends_with_its_credential(setting: Setting) -> None:
     await setting.serve(listen, expires_at=START)
     assert setting.sent[-1] == CLOSE
+
+
+async def test_what_ended_before_it_was_watched_ends_too(setting: Setting) -> None:
+    setting.admitted = False
+    await setting.serve(listen)
+    assert setting.sent == [CLOSE]
 
 
 async def test_the_end_is_waited_for(setting: Setting) -> None:

@@ -102,8 +102,9 @@ class _Door:
             return
         if kind not in ("http", "websocket"):
             raise RuntimeError(f"guestpass lets no {kind!r} connection through: it cannot judge one")
-        handed_on = self._preflight and _is_preflight(scope) and self._guard.reads_one_way(request_of(scope))
-        proof = ANYONE if handed_on else await self._decide(scope)
+        generation, request = self._guard.generation, request_of(scope)
+        handed_on = self._preflight and _is_preflight(scope) and self._guard.reads_one_way(request)
+        proof = ANYONE if handed_on else await self._decide(request)
         if not isinstance(proof, Principal):
             await self._refuse(proof, scope, receive, send)
             return
@@ -112,15 +113,21 @@ class _Door:
         if kind == "websocket":
             send = _accepting(_take_out_pair(scope), send)
             if scope["principal"] is not None:
-                await serve_until_ended(self._app, scope, receive, send, self._guard, proof)
+
+                async def still_admitted() -> bool:
+                    # What was revoked between the verdict and the watch would otherwise be missed.
+                    unchanged = self._guard.generation == generation
+                    return unchanged or isinstance(await self._decide(request), Principal)
+
+                await serve_until_ended(self._app, scope, receive, send, self._guard, proof, still_admitted)
                 return
         elif proof is not ANYONE:
             send = _varying(send)
         await self._app(scope, receive, send)
 
-    async def _decide(self, scope: Scope) -> Proof:
+    async def _decide(self, request: Request) -> Proof:
         try:
-            verdict = self._guard.decide(request_of(scope))
+            verdict = self._guard.decide(request)
             return await drive_async(verdict) if isinstance(verdict, Generator) else verdict
         except Exception:
             log.exception("the guard failed; nobody was let in")

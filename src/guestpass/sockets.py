@@ -6,7 +6,7 @@ why a credential ends.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, cast
 
 import anyio
@@ -32,13 +32,25 @@ class SocketEnded(OSError):
 
 
 async def serve_until_ended(
-    app: ASGIApp, scope: Scope, receive: Receive, send: Send, guard: Guard, principal: Principal, grace: float = GRACE
+    app: ASGIApp,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    guard: Guard,
+    principal: Principal,
+    still_admitted: Callable[[], Awaitable[bool]],
+    grace: float = GRACE,
 ) -> None:
-    """Run `app` on one socket, no longer than `principal` lasts. Its own exceptions come out as they are."""
+    """Run `app` on one socket, no longer than `principal` lasts. Its own exceptions come out as they are.
+
+    `still_admitted` is asked once the watch is on: what ended before it told nobody.
+    """
     socket = _Socket(receive, send)
     problem: Exception | None = None
     forget = guard.watch(principal, _thread_safe(socket.over.set))
     try:
+        if not await still_admitted():
+            socket.over.set()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(socket.watch, tasks.cancel_scope, guard.clock, principal.expires_at, grace)
             try:
