@@ -163,6 +163,12 @@ class ApiKeys:
         return drive(self._narrow(key_id, names(accounts), component_names(components), names(roles), expires_at))
 
     def _create(self, asked: KeyRequest) -> Inquiry[NewKey]:
+        # Of what is not named a key has all there is, so a keyword that is mistyped must not pass for one left out.
+        unknown = sorted(asked.keys() - KeyRequest.__annotations__.keys())
+        missing = sorted({"platform", "mode"} - asked.keys())
+        if unknown or missing:
+            wrong = f"has no {unknown[0]!r}" if unknown else f"needs {missing[0]!r}"
+            raise TypeError(f"ApiKeys.create() {wrong}; it takes {', '.join(KeyRequest.__annotations__)}")
         kind, mode = asked.get("kind", SECRET_KEY), asked["mode"]
         if kind not in self._forms:
             raise ValueError(f"kind is {SECRET_KEY!r} or {PUBLISHABLE_KEY!r}, not {kind!r}")

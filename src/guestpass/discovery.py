@@ -75,8 +75,12 @@ class Discovery:
                 raise
             document = self._fetch(self._addresses[1], deadline)
         metadata = decode_object(document.content)
-        if metadata.get("issuer") != self._issuer:
-            raise ValueError("the metadata is that of another issuer")
+        named = metadata.get("issuer")
+        if named != self._issuer:
+            # The mistake that everybody makes once; the token's `iss` has that slash, or has it not, too.
+            slash = isinstance(named, str) and named.rstrip("/") == self._issuer.rstrip("/")
+            hint = ": their names differ in the slash at the end" if slash else ""
+            raise ValueError(f"the metadata is that of another issuer{hint}")
         jwks_uri = metadata.get("jwks_uri")
         if not isinstance(jwks_uri, str):
             raise ValueError("the metadata has no jwks_uri")

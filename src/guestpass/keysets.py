@@ -13,9 +13,9 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ssl import SSLContext
-from typing import Final, Literal, TypedDict, TypeVar, Unpack, cast
+from typing import Final, TypeVar, Unpack, cast
 
 from cachetools import TTLCache
 
@@ -26,9 +26,12 @@ from guestpass.flights import Flight
 from guestpass.freshness import Life
 from guestpass.inquiry import Question
 from guestpass.jwks import ParsedKeys, VerificationKey, parse_jwks
+from guestpass.keyset_state import NO_KEYS, FindVerificationKey, Held, KeySetState, Settings, given_keys, understood
 from guestpass.stores.http import Document, check_url, fetch
 from guestpass.strict_json import decode_object
 from guestpass.upkeep import UPKEEP, Upkeep
+
+__all__ = ["UNKNOWN_KIDS", "UNKNOWN_SECONDS", "FindVerificationKey", "KeySet", "KeySetState", "Settings"]
 
 log: Final = logging.getLogger("guestpass")
 
@@ -36,64 +39,6 @@ T = TypeVar("T")
 
 UNKNOWN_KIDS: Final = 128
 UNKNOWN_SECONDS: Final = 30.0
-_NO_KEYS: Final = ParsedKeys((), frozenset(), {})
-
-
-@dataclass(frozen=True, slots=True)
-class FindVerificationKey(Question[VerificationKey | None]):
-    """The key for a token whose header names this algorithm and kid; None where the issuer has no such
-    key."""
-
-    alg: str
-    kid: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class KeySetState:
-    """Where a key set stands, to look at. Durations are in seconds.
-
-    `freshness` is ``given`` for a set given in code; ``empty`` before the first keys; ``fresh``; ``stale``
-    past its lifetime, when the last known good keys still serve; ``expired`` past that too. `age` is
-    counted from the last successful fetch, None where there was none. `serves_for` is what is left of the
-    whole window. `skipped` says which keys of the document were left out, and why. `generation` counts the
-    times that a key has left.
-    """
-
-    freshness: Literal["given", "empty", "fresh", "stale", "expired"]
-    age: float | None
-    fresh_for: float
-    serves_for: float
-    retry_after: float
-    last_error: str
-    kids: tuple[str, ...]
-    skipped: tuple[str, ...]
-    generation: int
-
-
-class Settings(TypedDict, total=False):
-    """What can be set of any `KeySet` that is fetched. Seconds, all of them.
-
-    `longest_lifetime`: what of the server's `max-age` is believed, 3,600. `last_known_good`: for how long
-    the old keys serve when refreshing fails, 3,600; 0 for not at all. The clock (never going back), chance
-    (0 to 1) and pause are there for tests, `upkeep` for those who run background work themselves.
-    """
-
-    longest_lifetime: float
-    last_known_good: float
-    clock: Callable[[], float]
-    chance: Callable[[], float]
-    pause: Callable[[float], object]
-    upkeep: Upkeep
-
-
-@dataclass(frozen=True, slots=True)
-class _Current:
-    # Everything that a hit reads, replaced as a whole: a reader sees the old set or the new one. Before
-    # `asks_at` a hit has nothing to see to.
-    keys: ParsedKeys
-    life: Life
-    asks_at: float = math.inf
-    serves_until: float = math.inf
 
 
 class KeySet:
@@ -135,10 +80,10 @@ class KeySet:
         self._callbacks: tuple[Callable[[], object], ...] = ()
         self._enlisted = False
         if read is None:
-            self._current = _Current(given or _NO_KEYS, Life())
+            self._current = Held(given or NO_KEYS, Life())
         else:
             life = Life() if given is None else freshness.seeded(clock(), last_known_good)
-            self._current = _current(given or _NO_KEYS, life)
+            self._current = Held.fetched(given or NO_KEYS, life)
         _all.add(self)
 
     @classmethod
@@ -147,7 +92,7 @@ class KeySet:
 
         Raises `ConfigurationError` where none of them can be used.
         """
-        return cls(None, given=_given("jwks", jwks, symmetric=True))
+        return cls(None, given=given_keys("jwks", jwks, symmetric=True))
 
     @classmethod
     def from_url(
@@ -161,7 +106,7 @@ class KeySet:
         """The JWK Set at an https URL (http for loopback). `seed` is a first set, for the time before the
         first fetch. Fetches nothing yet. Raises `ConfigurationError`."""
         check_url(url)
-        given = None if seed is None else _given("seed", seed, symmetric=False)
+        given = None if seed is None else given_keys("seed", seed, symmetric=False)
         return cls(lambda: fetch(url, tls=tls), given=given, **settings)
 
     @classmethod
@@ -178,7 +123,7 @@ class KeySet:
         The metadata is read at the first fetch, and its `issuer` must equal `issuer` exactly. Otherwise as
         `from_url`.
         """
-        given = None if seed is None else _given("seed", seed, symmetric=False)
+        given = None if seed is None else given_keys("seed", seed, symmetric=False)
         return cls(Discovery(issuer, tls=tls).read, given=given, **settings)
 
     @property
@@ -189,28 +134,7 @@ class KeySet:
     @property
     def state(self) -> KeySetState:
         """Where the set stands now."""
-        now, current = self._clock(), self._current
-        life = current.life
-        standing: Literal["given", "empty", "fresh", "stale", "expired"]
-        if self._read is None:
-            standing = "given"
-        elif now < life.fresh_until:
-            standing = "fresh"
-        elif now < life.serves_until:
-            standing = "stale"
-        else:
-            standing = "empty" if life.serves_until == -math.inf else "expired"
-        return KeySetState(
-            freshness=standing,
-            age=None if life.loaded_at is None else now - life.loaded_at,
-            fresh_for=math.inf if self._read is None else max(0.0, life.fresh_until - now),
-            serves_for=max(0.0, current.serves_until - now),
-            retry_after=max(0.0, life.retry_at - now),
-            last_error=life.last_error,
-            kids=tuple(sorted(current.keys.kids)),
-            skipped=current.keys.skipped,
-            generation=self.generation,
-        )
+        return self._current.state(self._clock(), self.generation, networked=self.networked)
 
     def subscribe(self, callback: Callable[[], object]) -> None:
         """Have `callback` called, with nothing and from any thread, each time a key has left the set.
@@ -254,7 +178,7 @@ class KeySet:
         Raises `KeysUnavailable` where nobody can tell: the keys cannot be had, or this kid cannot be looked
         for before `retry_after`.
         """
-        asked = _understood(question)
+        asked = understood(question)
         found = self._ask(asked)
         if isinstance(found, Flight):
             found = self._after(found, asked, found.wait(self._patience(found)))
@@ -262,7 +186,7 @@ class KeySet:
 
     async def answer_async(self, question: Question[T], /) -> T:
         """As `answer`, on asyncio, without a thread for the waiting."""
-        asked = _understood(question)
+        asked = understood(question)
         found = self._ask(asked)
         if isinstance(found, Flight):
             found = self._after(found, asked, await found.wait_async(self._patience(found)))
@@ -335,7 +259,7 @@ class KeySet:
             with self._lock:
                 ended = self._current is current
                 if ended:
-                    self._current = replace(current, keys=_NO_KEYS)
+                    self._current = replace(current, keys=NO_KEYS)
                     self.generation += 1
             if ended:
                 self._tell()
@@ -367,13 +291,13 @@ class KeySet:
 
     def _fail(self, reason: str) -> None:
         life = freshness.failed(self._current.life, self._clock(), reason, self._chance())
-        self._current = _current(self._current.keys, life)
+        self._current = Held.fetched(self._current.keys, life)
         log.warning("a key set could not be fetched: %s", reason)
 
     def _fly(self, flight: Flight, wait: float) -> None:
         if wait:
             self._pause(wait)
-        keys, fresh_for, problem = _NO_KEYS, 0.0, ""
+        keys, fresh_for, problem = NO_KEYS, 0.0, ""
         try:
             keys, fresh_for = self._fetch()
         except Exception as failure:  # noqa: BLE001 - whatever it is, the old keys stay
@@ -388,8 +312,8 @@ class KeySet:
             flight.failed = False
             before = self._current
             life = freshness.loaded(before.life, self._clock(), fresh_for, self._last_known_good, self._chance())
-            self._current = _current(keys, life)
-            had, has = _names(before.keys), _names(keys)
+            self._current = Held.fetched(keys, life)
+            had, has = before.names, self._current.names
             if had != has:
                 self._unknown.clear()
             if had - has:
@@ -426,27 +350,6 @@ class KeySet:
         """In a forked child: what was on its way in the parent is not on its way here."""
         self.__dict__.pop("_made_lock", None)
         self._flight = None
-
-
-def _current(keys: ParsedKeys, life: Life) -> _Current:
-    return _Current(keys, life, max(life.refresh_at, life.retry_at), life.serves_until)
-
-
-def _names(keys: ParsedKeys) -> frozenset[tuple[str | None, str, frozenset[str]]]:
-    return frozenset((key.kid, key.key_id, frozenset(key.algorithms)) for key in keys.keys)
-
-
-def _given(name: str, jwks: Mapping[str, object], *, symmetric: bool) -> ParsedKeys:
-    try:
-        return parse_jwks(jwks, symmetric=symmetric)
-    except ValueError as problem:
-        raise ConfigurationError(f"{name}=…: {problem}") from None
-
-
-def _understood(question: Question[T]) -> FindVerificationKey:
-    if not isinstance(question, FindVerificationKey):
-        raise TypeError(f"a key set answers FindVerificationKey, not {type(question).__name__}")
-    return question
 
 
 _all: Final[weakref.WeakSet[KeySet]] = weakref.WeakSet()

@@ -22,6 +22,7 @@ from guestpass.values import as_collection, as_mapping
 MIN_LIFETIME: Final = 60
 MAX_LIFETIME: Final = 86_400
 DEFAULT_LIFETIME: Final = 3_600
+LONGEST_FIELD: Final = 32
 
 
 @dataclass(slots=True)
@@ -45,6 +46,11 @@ class Asked:
         """Note what is wrong with a field."""
         first, dot, rest = where.partition(".")
         self.errors.append(FieldError(self.names.get(first, first) + dot + rest, reason))
+
+    def unknown(self, name: str) -> None:
+        """Note a field that there is not. Its name is quoted only where it is too short to be a credential."""
+        short = len(name) <= LONGEST_FIELD and name.isidentifier()
+        self.errors.append(FieldError(name if short else "body", "no such field"))
 
     def raise_if_wrong(self) -> None:
         """Raise `Refused` (``validation_error``) if anything is."""

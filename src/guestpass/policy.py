@@ -229,8 +229,10 @@ def _read_components(components: Mapping[str, Collection[str]]) -> dict[str, fro
 
 
 def _read_roles(roles: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(roles, str):
-        raise ConfigurationError(f"Policy(roles={roles!r}): roles is a tuple in order: ({roles!r},)")
+    if isinstance(roles, str) or not isinstance(roles, Sequence):
+        raise ConfigurationError(
+            f'Policy(roles={roles!r}): roles is a tuple in order, the lowest first: ("external_entity", "admin")'
+        )
     for role in roles:
         if not is_name(role):
             raise ConfigurationError(f"Policy(roles=…): {role!r} is not 1-64 of a-z 0-9 _ . -")

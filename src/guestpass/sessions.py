@@ -165,9 +165,7 @@ class AccountSessions:
         asked = Asked(body.get("account"), body.get("components"), body.get("roles"), body.get("expires_in"))
         asked.account_required = True
         for name in set(body) - {"account", "components", "roles", "expires_in"}:
-            asked.errors.append(
-                FieldError(name if len(name) <= 64 and name.isidentifier() else "body", "no such field")
-            )
+            asked.unknown(name)
         return self._create(by, asked, idempotency_key)
 
     def revoke(self, session_id: str, *, by: Principal | None = None) -> SessionRecord:

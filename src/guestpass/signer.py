@@ -133,9 +133,7 @@ class TokenSigner:
             names=_HTTP_NAMES,
         )
         for name in set(body) - {"id", "tenantId", "metadata", "expiresIn", "roles", "components"}:
-            asked.errors.append(
-                FieldError(name if len(name) <= 64 and name.isidentifier() else "body", "no such field")
-            )
+            asked.unknown(name)
         return self._sign(by, asked, body.get("id"), body.get("metadata"))
 
     def authenticate(self, credential: Credential, now: float, /) -> Refusal | Inquiry[Principal | Refusal]:
