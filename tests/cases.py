@@ -555,6 +555,7 @@ PATHS: Final = (
     no("a double and an encoded slash", "GET", "/v1/keys//a%2fb", "cs", 400, "path_ambiguous"),
     ok("below a root", "GET", "/api" + LOGS, "cs", root_path="/api"),
     ok("below a root that the server left off", "GET", LOGS, "cs", root_path="/api"),
+    ok("below a root, without raw path", "GET", LOGS, "cs", root_path="/api", raw=False),
     no("the root as text alone", "GET", "/api2" + LOGS, "cs", 400, "path_ambiguous", root_path="/api"),
     no("the root of a longer word", "GET", "/v1/call_logs", "cs", 400, "path_ambiguous", root_path="/v1/call"),
     no("twice below the root", "GET", "/api/api" + LOGS, "cs", 404, "rule_missing", root_path="/api"),

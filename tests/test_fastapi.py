@@ -663,6 +663,9 @@ async def test_methods_that_share_a_path_have_rules_of_their_own(house: House) -
     assert (await ask_http(app, "GET", "/x", bearer(secret))).status == 200
     assert (await ask_http(app, "POST", "/x", bearer(secret))).code == "role_insufficient"
     assert (await ask_http(app, "PUT", "/x", bearer(secret))).code == "rule_missing"
+    # The route takes no HEAD, and yet what asks for one is judged as GET is, before it is told so.
+    assert (await ask_http(app, "HEAD", "/x", bearer(secret))).status == 405
+    assert (await ask_http(app, "HEAD", "/x", bearer(house.session(components={})))).status == 403
     assert (await ask_http(app, "HEAD", "/head")).status == 200
     assert (await ask_http(app, "GET", "/head")).status in (401, 405)
 
@@ -715,8 +718,10 @@ async def test_the_document_says_what_each_route_needs(house: House) -> None:
     app.add_api_route("/files/{name:path}", needs(component="voicemails", role=None)(endpoint()))
     app.add_api_route("/health", needs(public=True, reason="probe")(endpoint()))
     app.add_api_route("/open", needs(public=True, optional=True, reason="page")(endpoint()))
+    app.add_api_route("/naked", endpoint())
     protect(app, house.guard)
-    expected = {
+    expected: dict[str, Any] = {
+        "get /naked": None,
         "get /logs": [{"guestpass": ["call_logs", "call_logs/transcripts", "agent"]}],
         "get /accounts/{account}/logs": [{"guestpass": ["call_logs", "external_entity"]}],
         "get /files/{name}": [{"guestpass": ["voicemails"]}],
@@ -734,3 +739,18 @@ async def test_the_document_says_what_each_route_needs(house: House) -> None:
 def test_the_vocabulary_of_these_tests_is_that_of_the_policy(house: House) -> None:
     assert tuple(house.guard.policy.components) == tuple(COMPONENTS)
     assert house.guard.policy.roles == ROLES
+
+
+async def test_the_guard_is_put_up_once_whoever_is_first(house: House) -> None:
+    app = FastAPI(openapi_url=None)
+    app.add_api_route("/x", LOGS(endpoint()))
+    protect(app, house.guard)
+    secret = house.session()
+    assert (await ask_http(app, "GET", "/x", bearer(secret))).status == 200
+    # A start after the first request, and a second one that raced the first for it.
+    assert await _start(app) == ""
+    layer: Any = app.middleware_stack
+    while not hasattr(layer, "_put_up"):
+        layer = layer.app
+    assert layer._put_up() is layer._put_up()
+    assert (await ask_http(app, "GET", "/x", bearer(secret))).status == 200

@@ -471,3 +471,26 @@ def test_where_no_key_can_be_had_nothing_is_signed() -> None:
     house = build(RULES, store=Forgetful(open_store("memory://")))
     with pytest.raises(KeysUnavailable, match="live"):
         house.token()
+
+
+def test_of_many_who_ask_for_the_first_key_set_one_makes_the_key() -> None:
+    house = build(RULES)
+    first = house.ring.jwks_from("live")
+    asked = next(first)
+    while not isinstance(asked.question, MakeSigningKey):
+        asked = first.send(asked.of.answer(asked.question))
+    with pytest.raises(KeysUnavailable, match="being made"):
+        house.ring.jwks("live")
+    first.close()
+    # Whoever gave up leaves the way free.
+    assert len(kids(house.ring)) == 1
+
+
+def test_a_key_of_the_store_is_no_key_of_the_files() -> None:
+    store = open_store("memory://")
+    KeyRing(store, wrapping_key=WRAPPING_KEY, algorithm="ES256").jwks("live")
+    (record,) = store.answer(ListSigningKeys())
+    ring = KeyRing(store, pem={"live": [pem("ES256")]}, algorithm="ES256")
+    assert record.kid not in kids(ring)
+    with pytest.raises(ConfigurationError, match="not among the files"):
+        ring._unwrap(record)

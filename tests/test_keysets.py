@@ -715,7 +715,7 @@ def test_keys_are_found_through_rfc_8414(discovered: Setting, server: KeyServer)
     ("metadata", "status", "reason"),
     [
         ({"issuer": "https://another.example", "jwks_uri": "https://x.example"}, "200 OK", "another issuer"),
-        ({"issuer": "ORIGIN/tenant/", "jwks_uri": "https://x.example"}, "200 OK", "another issuer"),
+        ({"issuer": "ORIGIN/tenant/", "jwks_uri": "https://x.example"}, "200 OK", "slash at the end"),
         ({"jwks_uri": "https://x.example"}, "200 OK", "another issuer"),
         ({"issuer": "ORIGIN/tenant"}, "200 OK", "jwks_uri"),
         ({"issuer": "ORIGIN/tenant", "jwks_uri": "http://x.example/"}, "200 OK", "https"),

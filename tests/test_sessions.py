@@ -570,3 +570,60 @@ def test_a_store_out_of_reach_is_told_to_whoever_mints() -> None:
     broken = build(RULES, store=Failing(StoreUnavailable("gone")))
     with pytest.raises(StoreUnavailable):
         broken.sessions.create(by=by, account="acct_1")
+
+
+def test_a_principal_that_does_not_fit_its_key_mints_nothing(house: House) -> None:
+    from dataclasses import replace
+
+    by = house.minter()
+    for stranger in (replace(by.grant, platform="other"), replace(by.grant, mode="test")):
+        forged = replace(by, grant=stranger)
+        assert code_of(lambda forged=forged: house.sessions.create(by=forged, account="acct_1")) == "escalation_denied"  # type: ignore[misc]
+
+
+def test_a_body_may_be_of_any_mapping(house: House) -> None:
+    from types import MappingProxyType
+
+    by = house.minter()
+    setting = MappingProxyType({"enabled": True, "features": MappingProxyType({"export": True})})
+    asked: dict[str, Any] = {"account": "acct_1", "components": MappingProxyType({"call_logs": setting})}
+    first = house.sessions.create(by=by, idempotency_key="k", **asked)
+    plain: dict[str, Any] = {"call_logs": {"enabled": True, "features": {"export": True}}}
+    again = house.sessions.create(by=by, idempotency_key="k", account="acct_1", components=plain)
+    assert again.id == first.id
+
+
+def test_a_session_ends_by_its_own_name_too(house: House) -> None:
+    from guestpass.records import AddCutoff, Cutoff
+    from guestpass.revocations import session_name
+
+    made = house.sessions.create(by=house.minter(), account="acct_1")
+    house.store.answer(AddCutoff(Cutoff(session_name(made.id), int(START * 1000), START + 86_400)))
+    assert code_of(lambda: house.guard.check(made.client_secret)) == "session_revoked"
+
+
+def test_a_store_that_answers_a_session_for_every_account_lets_nobody_in(house: House) -> None:
+    from dataclasses import replace
+
+    from guestpass import ALL
+    from guestpass.records import FoundSession
+
+    class Generous(Recording):
+        def answer(self, question: Any, /) -> Any:
+            found = super().answer(question)
+            if isinstance(found, FoundSession):
+                session = replace(found.session, grant=replace(found.session.grant, accounts=ALL))
+                return FoundSession(session, found.cutoff_ms)
+            return found
+
+    generous = build(RULES, store=Generous(house.store), clock=house.clock, seed=8)
+    secret = house.session()
+    with pytest.raises(ValueError, match="one account"):
+        generous.guard.check(secret)
+
+
+def test_what_cannot_be_compared_is_a_mistake() -> None:
+    from guestpass.sessions import _plain
+
+    with pytest.raises(TypeError, match="cannot compare"):
+        _plain(7)

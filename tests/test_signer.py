@@ -433,3 +433,19 @@ def test_issuer_and_audience_are_texts(name: str, value: str) -> None:
 def test_the_payload_is_json_that_a_strict_reader_takes(house: House, by: Principal) -> None:
     payload = check_signature(house.signer.sign(by=by).jwt, house.ring.jwks("live"), ["ES256"])
     assert json.loads(payload)["aud"] == AUDIENCE
+
+
+def test_what_is_not_spelled_out_is_never_signed() -> None:
+    from guestpass import ALL
+    from guestpass.signer import _listed
+
+    with pytest.raises(TypeError, match="by name"):
+        _listed(ALL)
+
+
+def test_a_token_that_claims_another_mode_than_its_keys_is_refused(house: House) -> None:
+    # The other way round than the table: a test key, and claims that say "live" to a live guard.
+    record, private = drive(house.ring.signer("test"))
+    claims = {**read(forged(house)).claims, "mode": "live"}
+    token = sign(claims, {"typ": TYP, "kid": record.kid}, private, record.algorithm)
+    assert code_of(partial(house.guard.check, token)) == "credential_invalid"

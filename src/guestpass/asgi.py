@@ -12,7 +12,7 @@ from guestpass.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from guestpass.credentials import without_pairs
 from guestpass.errors import ConfigurationError
 from guestpass.grants import ALL
-from guestpass.guard import ANYONE, UNNAMED, Guard
+from guestpass.guard import ANYONE, Guard, seen_by_application
 from guestpass.inquiry import drive_async
 from guestpass.paths import below_root
 from guestpass.policy import Policy
@@ -194,7 +194,7 @@ class Nobody:
 
 def _show(scope: Scope, principal: Principal) -> None:
     """Put into `scope` what the application is to see, and take out what it is not."""
-    seen = None if principal is ANYONE or principal is UNNAMED else principal
+    seen = seen_by_application(principal)
     scope["principal"] = seen
     scope["user"] = Nobody() if seen is None else seen
     scope["auth"] = Scopes(seen)

@@ -5,6 +5,7 @@ plain function for what its cache knows; only a miss makes an inquiry. The doors
 `Principal`.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -30,6 +31,11 @@ ANYONE: Final = Principal(kind="anyone", subject="", grant=Grant("", "live"), cr
 
 UNNAMED: Final = Principal(kind="anyone", subject="", grant=Grant("", "live"), credential_id="unnamed")
 """The same, where a credential would have been looked at: the answer is for those without one."""
+
+
+def seen_by_application(admitted: Principal) -> Principal | None:
+    """Whom the application is told of: nobody where nobody said who they are."""
+    return None if admitted is ANYONE or admitted is UNNAMED else admitted
 
 
 class Guard:
@@ -63,7 +69,7 @@ class Guard:
         if '"' in realm or "\\" in realm or not realm.isprintable() or not realm.isascii():
             raise ConfigurationError(f"Guard(realm={realm!r}): plain printable ASCII without quotes")
         for name, value in (("recheck", recheck), ("lookups", lookups), ("cache_size", cache_size)):
-            if not value > 0:
+            if not 0 < value < math.inf:
                 raise ConfigurationError(f"Guard({name}={value!r}): a number above zero")
         self.authenticators: Final = Authenticators(authenticators)
         self.policy = policy

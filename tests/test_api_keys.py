@@ -1,0 +1,341 @@
+"""API keys: how they are made, found, narrowed and ended."""
+
+import math
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from guestpass import ALL, SINGLE_PLATFORM, ApiKeys, ConfigurationError, Grant, Guard, Policy, Rule, open_store
+from guestpass.api_keys import component_names
+from guestpass.credentials import OpaqueForm, digest
+from guestpass.records import ChangeKey, FindKey, FindKeyById, KeyRecord
+from support import START, House, Recording, build, code_of
+
+RULES = [Rule("GET /")]
+EVERYTHING = frozenset({"call_logs", "call_logs/transcripts", "call_logs/export"})
+
+
+@pytest.fixture
+def house() -> House:
+    return build(RULES)
+
+
+def test_a_key_is_made_of_enough_random_bits_and_shown_once(house: House) -> None:
+    made = [house.keys.create(platform="plat", mode="live") for _ in range(20)]
+    assert len({key.secret for key in made}) == len({key.id for key in made}) == 20
+    for key in made:
+        assert re.fullmatch(r"sk_live_[0-9A-Za-z]{39}", key.secret)
+        assert re.fullmatch(r"key_[0-9A-Za-z]{21}", key.id)
+        assert key.secret not in repr(key)
+    # 33 base62 characters hold 192 bits and more.
+    assert 62**33 >= 2**192
+
+
+def test_the_store_sees_the_digest_alone() -> None:
+    store = Recording(open_store("memory://"))
+    house = build(RULES, store=store)
+    secret = house.key()
+    house.guard.check(secret)
+    assert secret not in repr(store.asked)
+    assert FindKey(digest(secret)) in store.asked
+
+
+def test_a_key_has_everything_unless_it_is_held_to_less(house: House) -> None:
+    grant = house.minter().grant
+    assert (grant.accounts, grant.components, grant.roles, grant.expires_at) == (ALL, ALL, ALL, math.inf)
+
+
+EXPORT = frozenset({"call_logs", "call_logs/export"})
+GRANTS: list[tuple[dict[str, Any], str, object]] = [
+    ({"accounts": {"acct_1"}}, "accounts", frozenset({"acct_1"})),
+    ({"accounts": ()}, "accounts", frozenset()),
+    ({"components": {"call_logs"}}, "components", EVERYTHING),
+    ({"components": ["call_logs", "voicemails"]}, "components", EVERYTHING | {"voicemails"}),
+    ({"components": {"call_logs": ()}}, "components", frozenset({"call_logs"})),
+    ({"components": {"call_logs": ["export"]}}, "components", EXPORT),
+    ({"components": {"call_logs/export"}}, "components", EXPORT),
+    ({"components": {"call_logs": ["*"]}}, "components", EVERYTHING),
+    ({"components": {"nothing"}}, "components", frozenset()),
+    ({"components": ALL}, "components", ALL),
+    ({"roles": {"agent"}}, "roles", frozenset({"external_entity", "agent"})),
+    ({"roles": ["king"]}, "roles", frozenset()),
+    ({"expires_at": START + 5}, "expires_at", START + 5),
+]
+
+
+@pytest.mark.parametrize(("asked", "dimension", "expected"), GRANTS)
+def test_what_a_key_is_held_to_is_spelled_out(
+    house: House, asked: dict[str, Any], dimension: str, expected: object
+) -> None:
+    assert getattr(house.minter(**asked).grant, dimension) == expected
+
+
+def test_a_publishable_key_has_no_account_and_no_component_whatever_is_asked_for(house: House) -> None:
+    secret = house.key(kind="publishable_key", accounts=ALL, components=ALL, roles={"admin"}, expires_at=START + 9)
+    assert secret.startswith("pk_live_")
+    principal = house.guard.check(secret)
+    assert principal.kind == "publishable_key"
+    assert principal.grant == Grant("plat", "live", roles=frozenset({"external_entity"}), expires_at=START + 9)
+    assert principal.account is None
+
+
+def test_a_publishable_key_where_there_are_no_roles_has_none() -> None:
+    house = build(Policy(*RULES))
+    assert house.guard.check(house.key(kind="publishable_key")).grant.roles == frozenset()
+
+
+ODD: list[tuple[dict[str, Any], type[Exception]]] = [
+    *(({"platform": name}, ValueError) for name in ("", "a:b", "a b", "a" * 65, "ä", "a\n")),
+    ({"mode": "prod"}, ValueError),
+    ({"kind": "account_session"}, ValueError),
+    ({"accounts": "acct_1"}, TypeError),
+    ({"accounts": {"a b"}}, ValueError),
+    ({"accounts": {""}}, ValueError),
+    ({"accounts": {7}}, TypeError),
+    ({"components": "call_logs"}, TypeError),
+    ({"components": {"Call Logs"}}, ValueError),
+    ({"components": {"call_logs": "export"}}, TypeError),
+    ({"components": {"call_logs": ["a/b"]}}, ValueError),
+    ({"roles": "admin"}, TypeError),
+    ({"roles": {"Admin!"}}, ValueError),
+    *(({"origins": {origin}}, ValueError) for origin in ("shop.example", "https://shop.example/", "null", "*", "")),
+    ({"origins": "https://shop.example"}, TypeError),
+    ({"expires_at": math.nan}, ValueError),
+]
+
+
+@pytest.mark.parametrize(("asked", "problem"), ODD, ids=str)
+def test_what_cannot_be_a_key_is_an_error(house: House, asked: dict[str, Any], problem: type[Exception]) -> None:
+    with pytest.raises(problem):
+        house.key(**asked)
+    assert house.keys.list() == ()
+
+
+def test_keys_are_listed_by_platform_oldest_first(house: House) -> None:
+    made = []
+    for platform in ("plat", "other", "plat"):
+        made.append(house.keys.create(platform=platform, mode="live", name=f"of {platform}").id)
+        house.clock.advance(1)
+    assert [key.id for key in house.keys.list()] == made
+    listed = house.keys.list("plat")
+    assert [(key.id, key.name) for key in listed] == [(made[0], "of plat"), (made[2], "of plat")]
+    house.keys.revoke(made[0])
+    assert house.keys.list("plat")[0].revoked_at == START + 3
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_ends_at_its_end(house: House) -> None:
+    secret = house.key(expires_at=START + 60)
+    house.clock.now = START + 59.999
+    house.guard.check(secret)
+    house.clock.now = START + 60
+    assert code_of(partial(house.guard.check, secret)) == "key_expired"
+
+
+def test_a_revoked_key_ends_at_once_here_and_within_a_second_elsewhere(house: House) -> None:
+    elsewhere = build(RULES, store=house.store, clock=house.clock, seed=2)
+    secret = house.key()
+    key_id = house.guard.check(secret).credential_id
+    elsewhere.guard.check(secret)
+    assert house.keys.revoke(key_id).revoked_at == START
+    assert code_of(partial(house.guard.check, secret)) == "key_revoked"
+    house.clock.advance(1)
+    assert code_of(partial(elsewhere.guard.check, secret)) == "key_revoked"
+    assert house.keys.revoke(key_id).revoked_at == START
+
+
+@pytest.mark.anyio
+async def test_the_async_forms_do_the_same(house: House) -> None:
+    made = await house.keys.create_async(platform="plat", mode="live")
+    await house.guard.check_async(made.secret)
+    assert (await house.keys.revoke_async(made.id)).revoked_at == START
+    assert code_of(partial(house.guard.check, made.secret)) == "key_revoked"
+
+
+def test_an_unknown_key_is_a_key_error(house: House) -> None:
+    with pytest.raises(KeyError):
+        house.keys.revoke("key_never")
+    with pytest.raises(KeyError):
+        house.keys.narrow("key_never")
+
+
+# --- narrowing -------------------------------------------------------------------------------------------------------
+
+NARROWED: list[tuple[dict[str, Any], dict[str, Any], str, object]] = [
+    ({}, {"accounts": {"acct_1"}}, "accounts", frozenset({"acct_1"})),
+    ({"accounts": {"acct_1", "acct_2"}}, {"accounts": {"acct_2", "acct_3"}}, "accounts", frozenset({"acct_2"})),
+    ({"accounts": {"acct_1"}}, {}, "accounts", frozenset({"acct_1"})),
+    ({}, {"components": {"call_logs"}}, "components", EVERYTHING),
+    ({"components": {"call_logs"}}, {"components": {"call_logs": ["export"]}}, "components", EXPORT),
+    ({"components": {"call_logs": ["export"]}}, {"components": {"call_logs"}}, "components", EXPORT),
+    ({"components": {"call_logs"}}, {"components": {"call_logs": ()}}, "components", frozenset({"call_logs"})),
+    ({"components": ["call_logs", "voicemails"]}, {"components": ["voicemails"]}, "components", {"voicemails"}),
+    ({"components": {"call_logs"}}, {"components": {"voicemails"}}, "components", frozenset()),
+    ({"roles": {"admin"}}, {"roles": {"agent"}}, "roles", frozenset({"external_entity", "agent"})),
+    ({"roles": {"agent"}}, {"roles": {"admin"}}, "roles", frozenset({"external_entity", "agent"})),
+    ({}, {"roles": {"external_entity"}}, "roles", frozenset({"external_entity"})),
+    ({"expires_at": START + 100}, {"expires_at": START + 50}, "expires_at", START + 50),
+    ({"expires_at": START + 100}, {"expires_at": START + 150}, "expires_at", START + 100),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "limit", "dimension", "left"), NARROWED)
+def test_narrowing_leaves_what_both_have(
+    house: House, asked: dict[str, Any], limit: dict[str, Any], dimension: str, left: object
+) -> None:
+    secret = house.key(**asked)
+    before = house.guard.check(secret)
+    house.keys.narrow(before.credential_id, **limit)
+    after = house.guard.check(secret).grant
+    assert getattr(after, dimension) == left
+    assert before.grant.covers(after)
+
+
+def test_narrowing_ends_what_the_key_minted_and_the_key_goes_on(house: House) -> None:
+    secret = house.key()
+    by = house.guard.check(secret)
+    client_secret = house.sessions.create(by=by, account="acct_1").client_secret
+    house.guard.check(client_secret)
+    house.keys.narrow(by.credential_id, components={"voicemails"})
+    assert code_of(partial(house.guard.check, client_secret)) == "session_revoked"
+    house.clock.advance(1)
+    again = house.sessions.create(by=house.guard.check(secret), account="acct_1").client_secret
+    assert house.guard.check(again).grant.components == frozenset({"voicemails"})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"accounts": {"acct_1"}}, {"components": {"voicemails"}}),
+        ({"accounts": {"acct_1"}}, {"accounts": {"acct_1", "acct_2"}}),
+        ({"expires_at": START + 50}, {"expires_at": START + 500}),
+    ],
+)
+def test_of_two_narrowings_at_once_none_is_lost(one: dict[str, Any], other: dict[str, Any]) -> None:
+    store = Recording(open_store("memory://"))
+    house = build(RULES, store=store)
+    secret = house.key()
+    key_id = house.guard.check(secret).credential_id
+    # One has read the key when the other narrows it.
+    store.before[ChangeKey] = lambda: house.keys.narrow(key_id, **other)
+    house.keys.narrow(key_id, **one)
+    left = house.guard.check(secret).grant
+    for limit in (one, other):
+        assert Grant("plat", "live", **{"accounts": ALL, "components": ALL, "roles": ALL, **limit}).covers(left)
+
+
+def test_a_key_that_is_revoked_while_it_is_narrowed_stays_revoked() -> None:
+    store = Recording(open_store("memory://"))
+    house = build(RULES, store=store)
+    secret = house.key()
+    key_id = house.guard.check(secret).credential_id
+    store.before[ChangeKey] = lambda: house.keys.revoke(key_id)
+    house.keys.narrow(key_id, accounts={"acct_1"})
+    assert code_of(partial(house.guard.check, secret)) == "key_revoked"
+
+
+def test_narrowing_to_no_number_is_an_error(house: House) -> None:
+    key_id = house.minter().credential_id
+    with pytest.raises(ValueError):
+        house.keys.narrow(key_id, expires_at=math.nan)
+
+
+def test_roles_are_narrowed_where_their_order_is_known() -> None:
+    keys = ApiKeys(open_store("memory://"), owns=SINGLE_PLATFORM)
+    made = keys.create(platform="plat", mode="live", roles={"admin"})
+    with pytest.raises(ConfigurationError, match="guard"):
+        keys.narrow(made.id, roles={"agent"})
+    assert keys.narrow(made.id, accounts={"acct_1"}).grant.accounts == frozenset({"acct_1"})
+
+
+# --- what is not believed --------------------------------------------------------------------------------------------
+
+
+def test_a_mistyped_key_is_refused_without_a_look() -> None:
+    store = Recording(open_store("memory://"))
+    house = build(RULES, store=store)
+    secret = house.key()
+    before = len(store.asked)
+    for text in (
+        secret[:-1],
+        secret + "a",
+        secret.replace("sk_", "pk_", 1),
+        secret.swapcase(),
+        "sk_live_",
+        secret + "=",
+    ):
+        assert code_of(partial(house.guard.check, text)) == "credential_invalid"
+    assert len(store.asked) == before
+
+
+@pytest.mark.parametrize("change", ["kind", "digest"])
+def test_a_store_that_finds_another_key_is_not_believed(change: str) -> None:
+    from dataclasses import replace
+
+    class Confused(Recording):
+        def answer(self, question: Any, /) -> Any:
+            found = super().answer(question)
+            if isinstance(question, FindKey) and isinstance(found, KeyRecord):
+                return replace(found, kind="publishable_key") if change == "kind" else replace(found, digest=b"x" * 32)
+            return found
+
+    house = build(RULES, store=Confused(open_store("memory://")))
+    assert code_of(house.minter) == "credential_invalid"
+
+
+def test_the_checksum_can_be_turned_off_for_keys_of_an_older_form() -> None:
+    store = open_store("memory://")
+    house = build(RULES, store=store)
+    old = "sk_live_0123456789abcdef"
+    from guestpass.records import AddKey
+
+    store.answer(AddKey(KeyRecord("key_old", digest(old), "secret_key", Grant("plat", "live", ALL), "", START)))
+    assert code_of(partial(house.guard.check, old)) == "credential_invalid"
+    keys = ApiKeys(store, owns=SINGLE_PLATFORM, checksum=False, clock=house.clock)
+    guard = Guard(authenticators=[keys], policy=house.guard.policy, mode="live", clock=house.clock)
+    assert guard.check(old).credential_id == "key_old"
+    assert code_of(partial(guard.check, "sk_live_unknown")) == "credential_invalid"
+
+
+def test_keys_of_live_and_test_never_mix(house: House) -> None:
+    test = build(RULES, mode="test", store=house.store, clock=house.clock, seed=4)
+    assert code_of(partial(house.guard.check, test.key())) == "credential_invalid"
+    assert code_of(partial(test.guard.check, house.key())) == "credential_invalid"
+
+
+@pytest.mark.parametrize("owns", [None, True, "acct_", {"plat": ["acct_1"]}])
+def test_who_owns_an_account_has_to_be_said(owns: Any) -> None:
+    with pytest.raises(ConfigurationError, match="SINGLE_PLATFORM"):
+        ApiKeys(open_store("memory://"), owns=owns)
+
+
+def test_owns_cannot_be_forgotten() -> None:
+    construct: Callable[..., object] = ApiKeys
+    with pytest.raises(TypeError, match="owns"):
+        construct(open_store("memory://"))
+
+
+def test_names_of_components_are_read_in_three_forms() -> None:
+    assert component_names(ALL) is ALL
+    assert component_names(["a", "b/c"]) == frozenset({"a/*", "b/c"})
+    assert component_names({"a": ("x",), "b": ()}) == frozenset({"a", "a/x", "b"})
+
+
+def test_a_form_knows_its_own() -> None:
+    form = OpaqueForm("sk")
+    assert form.mode("sk_test_x") == "test"
+    assert form.mode("sk_live_x") == "live"
+    assert not form.recognizes("sk_prod_x")
+    assert not form.recognizes("xsk_live_x")
+
+
+def test_a_key_by_id_is_as_the_store_has_it(house: House) -> None:
+    key_id = house.minter().credential_id
+    found = house.store.answer(FindKeyById(key_id))
+    assert found is not None
+    assert found.kind == "secret_key"
