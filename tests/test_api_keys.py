@@ -339,3 +339,15 @@ def test_a_key_by_id_is_as_the_store_has_it(house: House) -> None:
     found = house.store.answer(FindKeyById(key_id))
     assert found is not None
     assert found.kind == "secret_key"
+
+
+@pytest.mark.parametrize("wrong", [{"account": "acct_1"}, {"acounts": {"acct_1"}}, {"expires_in": 60}])
+def test_a_mistyped_keyword_makes_no_key_of_everything(house: House, wrong: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=f"no '{next(iter(wrong))}'; it takes platform, mode"):
+        house.keys.create(platform="acme", mode="live", **wrong)
+    assert house.keys.list() == ()
+
+
+def test_a_key_needs_a_platform_and_a_mode(house: House) -> None:
+    with pytest.raises(TypeError, match="needs 'mode'"):
+        house.keys.create(platform="acme")  # type: ignore[call-arg]

@@ -5,13 +5,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from guestpass import AccountSessions, ApiKeys, Guard, Policy, Refused, open_store
 from guestpass.cli import main
+from guestpass.stores import Store
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -38,9 +39,20 @@ def run(store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     return run
 
 
+_OPENED: list[Store] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    while _OPENED:
+        _OPENED.pop().close()
+
+
 def guard_on(url: str) -> tuple[Guard, AccountSessions]:
     """The API that the commands prepare keys and sessions for."""
     store = open_store(url)
+    _OPENED.append(store)
     sessions = AccountSessions(store)
     policy = Policy(
         components={"call_logs": ("transcripts",), "voicemails": ()}, roles=("external_entity", "agent", "admin")

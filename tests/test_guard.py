@@ -5,7 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -28,9 +28,9 @@ from guestpass import (
 )
 from guestpass.asgi import request_of
 from guestpass.cache import VerifiedCache
-from guestpass.inquiry import Ask, drive
+from guestpass.inquiry import Ask, Inquiry, Question, ask, drive
 from guestpass.ownership import OwnsAccount
-from guestpass.records import FindKey, FindSession
+from guestpass.records import FindKey, FindKeyById, FindSession
 from guestpass.requests import Request
 from support import (
     GatePasses,
@@ -44,6 +44,8 @@ from support import (
     http_scope,
     socket_scope,
 )
+
+T = TypeVar("T")
 
 RULES = [
     Rule("GET /v1/call_logs", component="call_logs"),
@@ -284,6 +286,34 @@ def test_look_ups_of_unseen_credentials_are_bounded_and_the_known_never_queue_be
     for _ in range(10):
         house.guard.forget(lambda _: True)
         house.guard.check(unseen[0])
+
+
+class Patient:
+    """Asks somebody who asks once for however many wait."""
+
+    single_flight = True
+
+    def kind_of(self, credential: Credential, /) -> str | None:
+        return "patient" if credential.text.startswith("patient_") else None
+
+    def authenticate(self, credential: Credential, now: float, /) -> Inquiry[Principal | Refusal]:
+        yield from ask(self, FindKeyById("x"))
+        return Principal("patient", "p", Grant("acme", "live"), "p")
+
+    def answer(self, question: Question[T], /) -> T:
+        raise AssertionError(question)
+
+
+def test_who_waits_for_a_single_flight_takes_up_nobodys_place() -> None:
+    house = build(RULES, lookups=1, more=[Patient()])
+    waiting = [house.guard.decide(asking(f"patient_{number}")) for number in range(5)]
+    for inquiry in waiting:
+        assert isinstance(inquiry, Generator)
+        assert isinstance(next(inquiry), Ask)
+    assert house.guard.check(house.session()).kind == "account_session"
+    for inquiry in waiting:
+        assert isinstance(inquiry, Generator)
+        inquiry.close()
 
 
 def test_a_look_up_that_fails_gives_its_place_back() -> None:

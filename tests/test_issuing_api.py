@@ -10,6 +10,7 @@ from starlette.routing import Mount
 
 from guestpass import Authenticator, ConfigurationError, Guard, Refused, Rule, StoreUnavailable, open_store
 from guestpass.asgi import ASGIApp, GuardMiddleware
+from guestpass.errors import NotGuarded
 from guestpass.fastapi import needs, protect
 from guestpass.issuing_api import MAX_BODY, answer_refused, issuing_api, issuing_routes, issuing_rules
 from guestpass.keyring import MAX_AGE
@@ -293,9 +294,17 @@ async def test_the_key_set_is_503_where_the_store_is_out_of_reach() -> None:
     assert (outcome.status, outcome.code) == (503, "store_unavailable")
 
 
-def test_an_exception_that_is_no_refusal_is_raised_on(house: House) -> None:
-    with pytest.raises(KeyError):
-        answer_refused(KeyError("x"), house.guard, render)
+def test_what_is_unforeseen_is_logged_and_shows_nothing_inside(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    answer = answer_refused(KeyError("inside"), house.guard, render)
+    assert answer.status_code == 500
+    assert b'"internal_error"' in answer.body
+    assert b"inside" not in answer.body
+    assert "inside" in caplog.text
+
+
+def test_that_no_guard_stands_in_front_is_raised_on(house: House) -> None:
+    with pytest.raises(NotGuarded):
+        answer_refused(NotGuarded("x"), house.guard, render)
 
 
 # --- what is issued --------------------------------------------------------------------------------------------------
@@ -331,8 +340,6 @@ async def test_the_api_can_be_mounted_by_itself_behind_a_guard() -> None:
 
 async def test_without_a_guard_in_front_the_api_issues_nothing() -> None:
     house = build()
-    from guestpass import NotGuarded
-
     with pytest.raises(NotGuarded):
         await post(issuing_api(house.guard), MINT, house.key(), {"account": "acct_1"})
 

@@ -26,7 +26,8 @@ class Question(Generic[T]):
 class Answers(Protocol):
     """Whoever can be asked: a store, a key set, the platform's own `owns`.
 
-    `answer` may block; it raises `guestpass.errors.Unavailable` where it cannot tell.
+    `answer` may block; it raises `guestpass.errors.Unavailable` where it cannot tell. Who has ``single_flight`` set to
+    True asks once for however many wait, so that waiting for it takes up nobody's place.
     """
 
     def answer(self, question: Question[T], /) -> T: ...
@@ -91,7 +92,8 @@ async def drive_async(inquiry: Inquiry[T]) -> T:
 async def _answer(asked: Ask) -> object:
     if isinstance(asked.of, AnswersAsync) and _on_asyncio():
         return await asked.of.answer_async(asked.question)
-    return await anyio.to_thread.run_sync(asked.of.answer, asked.question, limiter=look_up_limiter())
+    limiter = _waiting_limiter() if in_single_flight(asked.of) else look_up_limiter()
+    return await anyio.to_thread.run_sync(asked.of.answer, asked.question, limiter=limiter)
 
 
 def _on_asyncio() -> bool:
@@ -102,15 +104,30 @@ def _on_asyncio() -> bool:
     return True
 
 
+def in_single_flight(answers: Answers) -> bool:
+    """Whether many who wait for an answer cost no more than one."""
+    return getattr(answers, "single_flight", False) is True
+
+
 _limiters: RunVar[CapacityLimiter] = RunVar("guestpass_threads")
+_waiting: RunVar[CapacityLimiter] = RunVar("guestpass_waiting_threads")
 
 
 def look_up_limiter() -> CapacityLimiter:
     """The event loop's bound on threads for look-ups: its own, so that they never queue behind the application's
     threads, nor the other way round."""
+    return _limiter(_limiters, 80)
+
+
+def _waiting_limiter() -> CapacityLimiter:
+    # For trio, where who waits for a flight waits in a thread: apart from those who look something up.
+    return _limiter(_waiting, 400)
+
+
+def _limiter(kept: RunVar[CapacityLimiter], size: int) -> CapacityLimiter:
     try:
-        return _limiters.get()
+        return kept.get()
     except LookupError:
-        limiter = CapacityLimiter(80)
-        _limiters.set(limiter)
+        limiter = CapacityLimiter(size)
+        kept.set(limiter)
         return limiter

@@ -53,6 +53,9 @@ class KeySet:
     `read` fetches a document and may block; None for keys `given` in code.
     """
 
+    single_flight: Final = True
+    """Who waits for a fetch takes up nobody's place: see `guestpass.inquiry.Answers`."""
+
     def __init__(
         self,
         read: Callable[[], Document] | None,

@@ -17,7 +17,7 @@ from guestpass.cache import VerifiedCache
 from guestpass.credentials import Credential, announces, from_header
 from guestpass.errors import InvalidToken, Refused, Unavailable
 from guestpass.grants import Grant, Mode
-from guestpass.inquiry import Inquiry
+from guestpass.inquiry import Inquiry, in_single_flight
 from guestpass.principal import SECRET_KEY, Principal
 from guestpass.refusals import Refusal
 from guestpass.requests import Presented
@@ -93,14 +93,12 @@ class Prover:
         self, inquiry: Inquiry[Proof], kind: str, key: bytes | None, generation: int, presented: Presented
     ) -> Inquiry[Proof]:
         places = self._acquaintances if key is not None and self._cache.knew(key) else self._strangers
-        if not places.acquire(blocking=False):
-            return Refusal("overloaded", noun(kind))
         try:
-            proof = yield from inquiry
+            proof = yield from _in_place(inquiry, places)
+        except _NoPlace:
+            return Refusal("overloaded", noun(kind))
         except (Refused, Unavailable) as problem:
             proof = refusal_of(problem, kind)
-        finally:
-            places.release()
         return self._settle(proof, kind, key, generation, presented)
 
     def _settle(self, proof: Proof, kind: str, key: bytes | None, generation: int, presented: Presented) -> Proof:
@@ -123,6 +121,34 @@ class Prover:
         if kind == SECRET_KEY and presented.in_browser and refusal.status != 503:
             return _secret_key_in_browser(None)
         return refusal
+
+
+class _NoPlace(Exception):
+    """As many look-ups as may be under way are."""
+
+
+def _in_place(inquiry: Inquiry[Proof], places: threading.BoundedSemaphore) -> Inquiry[Proof]:
+    """`inquiry`, holding one of `places` while somebody is asked for whom each asker is work."""
+    answer: object = None
+    problem: Exception | None = None
+    while True:
+        try:
+            asked = inquiry.send(answer) if problem is None else inquiry.throw(problem)
+        except StopIteration as end:
+            proof: Proof = end.value
+            return proof
+        answer, problem = None, None
+        counted = not in_single_flight(asked.of)
+        if counted and not places.acquire(blocking=False):
+            inquiry.close()
+            raise _NoPlace
+        try:
+            answer = yield asked
+        except Exception as raised:  # noqa: BLE001 - the inquiry decides what it means
+            problem = raised
+        finally:
+            if counted:
+                places.release()
 
 
 def _cache_key(presented: Presented) -> bytes | None:
