@@ -98,6 +98,7 @@ async def test_the_end_is_waited_for(setting: Setting) -> None:
 @pytest.mark.parametrize("elsewhere", [False, True])
 async def test_a_revoked_credentials_socket_ends_at_once(setting: Setting, elsewhere: bool) -> None:
     def revoke() -> None:
+        setting.admitted = False
         setting.guard.forget(lambda principal: principal.minted_by == "key_1")
 
     async def revoke_soon() -> None:
@@ -113,6 +114,30 @@ async def test_a_revoked_credentials_socket_ends_at_once(setting: Setting, elsew
         tasks.start_soon(revoke_soon)
         await setting.serve(listen)
     assert setting.sent[-1] == CLOSE
+
+
+async def test_what_ends_without_a_word_is_found_before_long(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guestpass.sockets.LOOK_AGAIN", 0.01)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        setting.admitted = False
+        await listen(scope, receive, send)
+
+    await setting.serve(application)
+    assert setting.sent[-1] == CLOSE
+
+
+async def test_a_verdict_that_is_dropped_and_given_again_ends_nothing(setting: Setting) -> None:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        setting.guard.forget(lambda principal: principal.minted_by == "key_1")
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
+        await send({"type": "websocket.close", "code": 1000})
+
+    await setting.serve(application)
+    assert setting.sent == [{"type": "websocket.close", "code": 1000}]
 
 
 async def test_anothers_revocation_ends_nothing(setting: Setting) -> None:
@@ -145,6 +170,7 @@ async def test_an_application_that_does_not_end_is_ended(setting: Setting) -> No
 async def test_a_socket_that_its_application_closed_is_closed_once(setting: Setting) -> None:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1000})
+        setting.admitted = False
         setting.guard.forget(lambda _: True)
         await receive()
 

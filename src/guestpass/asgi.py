@@ -102,7 +102,7 @@ class _Door:
             return
         if kind not in ("http", "websocket"):
             raise RuntimeError(f"guestpass lets no {kind!r} connection through: it cannot judge one")
-        generation, request = self._guard.generation, request_of(scope)
+        request = request_of(scope)
         handed_on = self._preflight and _is_preflight(scope) and self._guard.reads_one_way(request)
         proof = ANYONE if handed_on else await self._decide(request)
         if not isinstance(proof, Principal):
@@ -115,9 +115,9 @@ class _Door:
             if scope["principal"] is not None:
 
                 async def still_admitted() -> bool:
-                    # What was revoked between the verdict and the watch would otherwise be missed.
-                    unchanged = self._guard.generation == generation
-                    return unchanged or isinstance(await self._decide(request), Principal)
+                    again = await self._decide(request)
+                    # An outage is not a refusal: who was let in stays until somebody can tell.
+                    return isinstance(again, Principal) or again.status >= 500
 
                 await serve_until_ended(self._app, scope, receive, send, self._guard, proof, still_admitted)
                 return

@@ -77,7 +77,7 @@ def _document(app: FastAPI, guard: Guard) -> None:
         }
         for path, operations in document.get("paths", {}).items():
             for method, operation in operations.items():
-                rule = policy.find(method.upper(), path)
+                rule = policy.rule_of_route(method.upper(), path)
                 if rule is not None and isinstance(operation, dict):
                     operation["security"] = _security(policy, rule)
         return document

@@ -141,11 +141,6 @@ class Guard:
             if ended(principal):
                 tell()
 
-    @property
-    def generation(self) -> int:
-        """Changes whenever verdicts are dropped."""
-        return self._cache.generation
-
     def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:
         """Have `ended` called when the verdict on `principal` is dropped; the answer ends that. From any thread."""
         key = object()

@@ -32,6 +32,7 @@ class RouteRule:
     methods: frozenset[str]
     stricter: re.Pattern[str] | None = None
     closed: bool = False
+    template: str = ""
 
 
 class Policy:
@@ -58,6 +59,7 @@ class Policy:
         _refuse_rivals(rules)
         self.rules: tuple[Rule, ...] = tuple(rules)
         self._tables = _tables([RouteRule(rule, rule.methods) for rule in rules])
+        self._routes: tuple[RouteRule, ...] = ()
         self._route_tables: Mapping[str, _Table] | None = None
 
     def with_rules(self, rules: Iterable[Rule]) -> "Policy":
@@ -84,6 +86,7 @@ class Policy:
                 _refuse_override(one, other, closed)
         policy = copy.copy(self)
         policy.rules = (*self.rules, *said)
+        policy._routes = tuple(routes)
         policy._route_tables = _tables(routes)
         return policy
 
@@ -103,6 +106,13 @@ class Policy:
             route = _find(self._route_tables, "GET", path)
         # What stands at a route holds for it, whatever else the policy says of such requests.
         return rule if route is None or route.closed else route.rule
+
+    def rule_of_route(self, method: str, template: str) -> Rule | None:
+        """The rule for the requests of one documented route, None where there is none."""
+        for route in self._routes:
+            if route.template == template and method in route.methods and not route.closed:
+                return route.rule
+        return self.find(method, template)
 
     def role_of(self, rule: Rule) -> str | None:
         """The lowest role that will do for a rule, None where none is needed."""

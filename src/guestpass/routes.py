@@ -53,6 +53,7 @@ class Site:
     needs: Needs | None
     label: str
     parameters: frozenset[str]
+    template: str = ""
 
     def takes_all_before(self, later: "Site") -> bool:
         """Whether no request that its rule is for goes on to `later`."""
@@ -64,14 +65,14 @@ class Site:
         methods = ",".join(sorted(method.strip("()").upper() for method in listed))
         if self.needs is None:
             rule = Rule(f"{methods} {_NAME.sub('{', self.path)}", account=False, role=None)
-            return RouteRule(rule, self.methods, self.stricter, closed=True)
+            return RouteRule(rule, self.methods, self.stricter, closed=True, template=self.template)
         try:
             rule = self.needs.rule(f"{methods} {self.path}")
         except ConfigurationError as problem:
             raise ConfigurationError(f"{self.label}: {problem}") from None
         if rule.account is not False and not rule.public and self.parameters - set(rule.parameters) >= {"account"}:
             raise ConfigurationError(f"{self.label} ({self.path}): {{account}} has to be a segment of the path, whole")
-        return RouteRule(rule, self.methods, self.stricter)
+        return RouteRule(rule, self.methods, self.stricter, template=self.template)
 
 
 def read_routes(router: Router) -> list[RouteRule]:
@@ -177,7 +178,8 @@ def _site(entry: "Entry", path: str, methods: frozenset[str], place: _Place, mar
     written, whole = _rule_path(path)
     stricter = None if whole else _compiled(path or "/")
     named = frozenset(name for name, _ in PARAM_REGEX.findall(place.host + path))
-    yield Site(written, stricter, methods, place.exact, place.host, mark, entry.label, named)
+    template = PARAM_REGEX.sub(r"{\1}", path)
+    yield Site(written, stricter, methods, place.exact, place.host, mark, entry.label, named, template)
 
 
 def _compiled(path: str) -> re.Pattern[str]:

@@ -20,8 +20,8 @@ from guestpass.refusals import UNAUTHORIZED
 GRACE: Final = 5.0
 """Seconds that an application has to end by itself once its socket is closed."""
 
-LONGEST_WAIT: Final = 86_400.0
-"""Seconds that the watcher sleeps at a time; event loops do not take any number."""
+LOOK_AGAIN: Final = 5.0
+"""Seconds between two looks at whether the credential still stands, for what ends without a word in this process."""
 
 
 _ENDED: Final[dict[str, object]] = {"code": UNAUTHORIZED, "reason": "the credential has ended"}
@@ -43,11 +43,12 @@ async def serve_until_ended(
 ) -> None:
     """Run `app` on one socket, no longer than `principal` lasts. Its own exceptions come out as they are.
 
-    `still_admitted` is asked once the watch is on: what ended before it told nobody.
+    `still_admitted` is asked once the watch is on, since what ended before it told nobody; whenever the guard drops its
+    verdict on the principal; and every few seconds.
     """
-    socket = _Socket(receive, send)
+    socket = _Socket(receive, send, still_admitted)
     problem: Exception | None = None
-    forget = guard.watch(principal, _thread_safe(socket.over.set))
+    forget = guard.watch(principal, _thread_safe(socket.look))
     try:
         if not await still_admitted():
             socket.over.set()
@@ -65,18 +66,27 @@ async def serve_until_ended(
 
 
 class _Socket:
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, still_admitted: Callable[[], Awaitable[bool]]) -> None:
         self.over = Event()
         self._receive = receive
         self._send = send
+        self._still_admitted = still_admitted
+        self._told = Event()
         self._waiting: set[CancelScope] = set()
         self._closed = False
+
+    def look(self) -> None:
+        """Have the watcher look at once whether the credential still stands."""
+        self._told.set()
 
     async def watch(self, app: CancelScope, clock: Callable[[], float], end: float, grace: float) -> None:
         """Close the socket at `end`, or as soon as it is over; after `grace` seconds cancel the application."""
         while not self.over.is_set() and (left := end - clock()) > 0:
-            with anyio.move_on_after(min(left, LONGEST_WAIT)):
-                await self.over.wait()
+            with anyio.move_on_after(min(left, LOOK_AGAIN)):
+                await self._told.wait()
+            self._told = Event()
+            if clock() < end and not await self._still_admitted():
+                break
         self.over.set()
         for waiting in list(self._waiting):
             waiting.cancel()

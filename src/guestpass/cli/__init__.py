@@ -94,6 +94,8 @@ def _run(asked: argparse.Namespace, store_url: str) -> Answer:
         if asked.action == "create":
             session = commands.create_session(store, secret, asked.account, asked.component, asked.expires_in)
             hint = f"{session['id']}: for {session['account']}, until {session['expires_at']}."
+            if any("/" not in component for component in asked.component):
+                hint += " Only the API knows a component's features: name those it is to have, --component call_logs/…"
             return Answer(session, [str(session["client_secret"])], hint)
         if asked.action == "list":
             keys = commands.list_keys(store, asked.platform)

@@ -103,12 +103,14 @@ def create_session(
     key = store.answer(FindKey(digest(secret)))
     held = frozenset[str]() if key is None or key.grant.components is ALL else key.grant.components
     known = _vocabulary([*components, *held])
-    if key is not None and key.kind == SECRET_KEY and not known:
+    if key is not None and key.kind == SECRET_KEY and key.revoked_at is None and not known:
         raise ValueError("the key has every component, and only the API knows which there are: name some, --component")
     sessions = AccountSessions(store)
     mode: Mode = "test" if secret.split("_")[1:2] == ["test"] else "live"
     guard = Guard(
-        authenticators=[_keys(store), sessions], policy=Policy(components=known, roles=_roles(key)), mode=mode
+        authenticators=[_keys(store), sessions],
+        policy=Policy(components=known or {"none": ()}, roles=_roles(key)),
+        mode=mode,
     )
     session = sessions.create(
         by=guard.check(secret), account=account, components=_settings(components), expires_in=expires_in
