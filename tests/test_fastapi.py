@@ -695,7 +695,7 @@ async def test_the_issuing_api_stands_below_its_prefix(house: House, issuing: st
     assert outcome.status == 201
     assert (await ask_http(app, "GET", "/x", bearer(outcome.said["client_secret"]))).status == 200
     assert (await ask_http(app, "GET", f"{below}/.well-known/jwks.json")).status == 200
-    assert (await ask_http(app, "POST", f"{below}/api/v1/jwt/sign", bearer(secret))).status == 200
+    assert (await ask_http(app, "POST", f"{below}/api/v1/jwt/sign", bearer(secret), body=b"{}")).status == 200
 
 
 async def test_without_issuing_nothing_is_issued_over_http(house: House) -> None:

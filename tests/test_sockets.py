@@ -116,9 +116,7 @@ async def test_a_revoked_credentials_socket_ends_at_once(setting: Setting, elsew
     assert setting.sent[-1] == CLOSE
 
 
-async def test_what_ends_without_a_word_is_found_before_long(
-    setting: Setting, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_ends_without_a_word_is_found_before_long(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("guestpass.sockets.LOOK_AGAIN", 0.01)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,6 +8,7 @@ framework.
 from guestpass.access import principal_of
 from guestpass.api_keys import ApiKeys
 from guestpass.authenticators import Authenticator
+from guestpass.claims import ANY, Always, Claim, ClaimMapping
 from guestpass.credentials import Credential
 from guestpass.errors import (
     ConfigurationError,
@@ -39,12 +40,16 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ALL",
+    "ANY",
     "ANY_AUDIENCE",
     "SINGLE_PLATFORM",
     "AccountSession",
     "AccountSessions",
+    "Always",
     "ApiKeys",
     "Authenticator",
+    "Claim",
+    "ClaimMapping",
     "ConfigurationError",
     "Credential",
     "Grant",

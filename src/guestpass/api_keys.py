@@ -18,7 +18,7 @@ from guestpass.errors import ConfigurationError
 from guestpass.grants import ALL, All, Grant, Mode, Names, intersection, names
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
 from guestpass.ownership import Ownership, Owns, SinglePlatform
-from guestpass.principal import PUBLISHABLE_KEY, SECRET_KEY, Principal, is_account_id, is_name
+from guestpass.principal import PUBLISHABLE_KEY, SECRET_KEY, Principal, is_account_id, is_name, is_origin
 from guestpass.records import AddKey, ChangeKey, Cutoff, FindKey, FindKeyById, KeyRecord, ListKeys
 from guestpass.refusals import Refusal
 from guestpass.revocations import CUTOFF_KEPT, FOREVER_MS, key_name
@@ -26,8 +26,10 @@ from guestpass.revocations import CUTOFF_KEPT, FOREVER_MS, key_name
 Components: TypeAlias = All | Collection[str] | Mapping[str, Collection[str]]
 """`ALL`; names of components, each with all its features; or each component with the features named."""
 
+LATEST: Final = 253_402_300_799
+"""The last instant, in Unix seconds, that a date can be written of."""
+
 _PLATFORM = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+\Z")
 
 
 class KeyRequest(TypedDict, total=False):
@@ -265,6 +267,8 @@ def _grant(asked: KeyRequest, kind: str) -> Grant:
     platform, expires_at = asked["platform"], asked.get("expires_at", math.inf)
     if not _PLATFORM.match(platform):
         raise ValueError(f"a platform is 1-64 of A-Z a-z 0-9 _ . -, not {platform!r}")
+    if LATEST < expires_at < math.inf:
+        raise ValueError(f"expires_at={expires_at!r} lies beyond the year 9999; math.inf is no end")
     if kind == PUBLISHABLE_KEY:
         return Grant(platform, asked["mode"], expires_at=expires_at)
     accounts, roles = names(asked.get("accounts", ALL)), names(asked.get("roles", ALL))
@@ -285,7 +289,5 @@ def _refuse_odd(what: str, given: Names, fits: Callable[[str], bool]) -> None:
 
 def _origins(origins: Collection[str]) -> frozenset[str]:
     read = names(origins)
-    _refuse_odd(
-        "an origin: it is written as browsers send it, https://app.example", read, lambda o: bool(_ORIGIN.match(o))
-    )
+    _refuse_odd("an origin: it is written as browsers send it, https://app.example", read, is_origin)
     return frozenset() if isinstance(read, All) else read

@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 from guestpass.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from guestpass.credentials import without_pairs
+from guestpass.door_settings import check_settings
 from guestpass.errors import ConfigurationError
 from guestpass.grants import ALL
 from guestpass.guard import ANYONE, Guard, seen_by_application
 from guestpass.inquiry import drive_async
 from guestpass.paths import below_root
-from guestpass.policy import Policy
 from guestpass.principal import Principal
 from guestpass.problems import Renderer, render, vary_by_credential
 from guestpass.proving import Proof
@@ -53,6 +53,10 @@ class GuardMiddleware:
         render: Renderer = render,
     ) -> None:
         check_settings(guard.policy, allow_origins)
+        if preflight not in ("refuse", "pass"):
+            raise ConfigurationError(f'preflight={preflight!r}: "refuse" or "pass"')
+        if websocket_refusal not in ("close", "accept"):
+            raise ConfigurationError(f'websocket_refusal={websocket_refusal!r}: "close" or "accept"')
         self.app: Final = app
         self.guard: Final = guard
         self._door = _Door(app, guard, preflight == "pass", websocket_refusal == "accept", render)
@@ -61,17 +65,6 @@ class GuardMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         await self._entry(scope, receive, send)
-
-
-def check_settings(policy: Policy, allow_origins: Collection[str]) -> None:
-    """Raise `ConfigurationError` for a policy without rules, for ``*`` where a rule mints, and for a lone string."""
-    if not policy.rules:
-        raise ConfigurationError('the guard has an empty policy and lets nobody in: Policy(Rule("GET /…"), …)')
-    if isinstance(allow_origins, str):
-        raise ConfigurationError(f"allow_origins={allow_origins!r}: a list of origins: [{allow_origins!r}]")
-    minting = next((rule.pattern for rule in policy.rules if rule.mints), None)
-    if "*" in allow_origins and minting is not None:
-        raise ConfigurationError(f'allow_origins=["*"]: not while Rule({minting!r}) mints; name the origins')
 
 
 def cross_origin(app: ASGIApp, guard: Guard, allow_origins: Collection[str]) -> ASGIApp:

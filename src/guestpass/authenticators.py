@@ -71,6 +71,9 @@ class Authenticators:
         self._all: Final = tuple(authenticators)
         if not self._all:
             raise ConfigurationError("Guard(authenticators=[]): without one, no credential is ever valid")
+        for one in self._all:
+            if not (callable(getattr(one, "kind_of", None)) and callable(getattr(one, "authenticate", None))):
+                raise ConfigurationError(f"Guard(authenticators=…): {type(one).__name__} is no authenticator")
         self._by_issuer: Final[Mapping[str, Authenticator]] = _by_issuer(self._all)
         self._others: Final = tuple(one for one in self._all if not isinstance(getattr(one, "issuer", None), str))
         _refuse_shared_prefixes(self._others)

@@ -62,7 +62,8 @@ def _hold_to_account(
     if not named:
         if not rule.account or principal.account is not None:
             return principal
-        return Refusal("account_missing", it)
+        none = accounts is not ALL and not accounts
+        return Refusal("account_missing", it, "It has none, so it opens nothing here." if none else "")
     account, *others = named
     if any(other != account for other in others) or account not in accounts:
         return Refusal("account_mismatch", it)

@@ -18,7 +18,8 @@ class Refused(GuestpassError):
     """A credential or a request for one was refused. `refusal` says why; its text is safe to show."""
 
     def __init__(self, refusal: Refusal) -> None:
-        super().__init__(f"{refusal.code}: {refusal.detail}")
+        fields = "".join(f" {error.field}: {error.reason}." for error in refusal.errors)
+        super().__init__(f"{refusal.code}: {refusal.detail}{fields}")
         self.refusal = refusal
 
     @property

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal, TypeAlias
 
-from fastapi import Depends, FastAPI
+try:
+    from fastapi import Depends, FastAPI
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError('guestpass.fastapi needs FastAPI: pip install "guestpass[fastapi]"') from missing
 from starlette.requests import HTTPConnection
 
 from guestpass import starlette

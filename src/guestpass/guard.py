@@ -6,9 +6,11 @@ plain function for what its cache knows; only a miss makes an inquiry. The doors
 """
 
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from guestpass import paths
@@ -31,6 +33,10 @@ ANYONE: Final = Principal(kind="anyone", subject="", grant=Grant("", "live"), cr
 
 UNNAMED: Final = Principal(kind="anyone", subject="", grant=Grant("", "live"), credential_id="unnamed")
 """The same, where a credential would have been looked at: the answer is for those without one."""
+
+
+_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\Z")
+_TAKEN: Final = frozenset({"authorization", "origin", "sec-fetch-site", "host", "cookie", "content-type"})
 
 
 def seen_by_application(admitted: Principal) -> Principal | None:
@@ -66,6 +72,10 @@ class Guard:
     ) -> None:
         if mode not in ("live", "test"):
             raise ConfigurationError(f'Guard(mode={mode!r}): mode="live" or mode="test"')
+        if not _HEADER.match(account_header) or account_header.lower() in _TAKEN:
+            raise ConfigurationError(f'Guard(account_header={account_header!r}): a header of its own: "Account-Id"')
+        if not isinstance(policy, Policy):
+            raise ConfigurationError(f"Guard(policy=…): a Policy(…), not {type(policy).__name__}")
         if '"' in realm or "\\" in realm or not realm.isprintable() or not realm.isascii():
             raise ConfigurationError(f"Guard(realm={realm!r}): plain printable ASCII without quotes")
         for name, value in (("recheck", recheck), ("lookups", lookups), ("cache_size", cache_size)):
@@ -162,6 +172,8 @@ class Guard:
         if rule.places:
             named = named + [name for place in rule.places for name in request.named(place, rule.parameters)]
         verdict = authorize(self.policy, rule, principal, named, None)
+        if isinstance(verdict, Refusal) and verdict.code == "account_missing" and not verdict.more:
+            return replace(verdict, more=f"Send it in the header {self.account_header}.")
         if not isinstance(verdict, OwnsAccount):
             return verdict
         ownership = self.authenticators.ownership

@@ -122,6 +122,11 @@ def answer_to(problem: Exception, guard: Guard, render: Renderer) -> Answer:
     return render(refusal, guard.realm)
 
 
+def too_long() -> Refused:
+    """What a body above `MAX_BODY` is refused with."""
+    return Refused(Refusal("body_malformed", more=f"It is longer than {MAX_BODY} bytes."))
+
+
 def _minting() -> Needs:
     return needs(mints=True, account=False)
 
@@ -169,12 +174,10 @@ def _session(session: AccountSession) -> dict[str, object]:
 
 
 def _fields(body: bytes) -> dict[str, object]:
-    """The JSON object of a body; an empty body is an empty object. Raises `Refused` (``body_malformed``)."""
+    """The JSON object of a body. Raises `Refused` (``body_malformed``)."""
     if len(body) > MAX_BODY:
-        raise Refused(Refusal("body_malformed", more=f"It is longer than {MAX_BODY} bytes."))
-    if not body:
-        return {}
+        raise too_long()
     try:
         return decode_object(body)
     except ValueError as problem:
-        raise Refused(Refusal("body_malformed", more=f"It is {problem}.")) from None
+        raise Refused(Refusal("body_malformed", more=f"What is wrong: {problem}.")) from None

@@ -101,6 +101,8 @@ class KeyRing:
             raise ConfigurationError(f"KeyRing(algorithm={algorithm!r}): one of {', '.join(ALGORITHMS)}")
         if not 0 <= publish_ahead <= MAX_LIFETIME:
             raise ConfigurationError(f"KeyRing(publish_ahead={publish_ahead!r}): seconds, from 0 to {MAX_LIFETIME}")
+        if pem is not None and not pem:
+            raise ConfigurationError('KeyRing(pem={}): the files\' contents by mode: pem={"live": [content]}')
         if (wrapping_key is None) == (pem is None):
             raise ConfigurationError("KeyRing(…): give wrapping_key=KeyRing.new_wrapping_key(), kept safe, or pem={…}")
         self.store: Final = store

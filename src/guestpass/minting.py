@@ -10,7 +10,7 @@ from typing import Final
 
 from guestpass.authenticators import Membership
 from guestpass.errors import ConfigurationError, Refused
-from guestpass.grants import ALL, Grant, Names, intersection
+from guestpass.grants import ALL, Grant, Names, intersection, superset
 from guestpass.inquiry import Answers, Inquiry, ask
 from guestpass.ownership import OwnsAccount
 from guestpass.policy import Policy
@@ -51,6 +51,13 @@ class Asked:
         """Note a field that there is not. Its name is quoted only where it is too short to be a credential."""
         short = len(name) <= LONGEST_FIELD and name.isidentifier()
         self.errors.append(FieldError(name if short else "body", "no such field"))
+
+    def refuse_null(self, body: Mapping[str, object], *fields: str) -> None:
+        """Note each of these fields that is there and null: left out it means all that can be had, and a backend whose
+        variable is empty did not mean that."""
+        for name in fields:
+            if name in body and body[name] is None:
+                self.wrong(name, "not null; leave it out, or say what is to be enabled")
 
     def raise_if_wrong(self) -> None:
         """Raise `Refused` (``validation_error``) if anything is."""
@@ -103,6 +110,8 @@ class Mint:
     def grant(self, by: Principal, asked: Asked) -> Inquiry[Minted]:
         """What `by` gives away, as asked for. Raises `Refused`."""
         policy = self.policy
+        if not isinstance(by, Principal):
+            raise TypeError(f"by is a principal, by=guard.check(secret), not {type(by).__name__}")
         if by.kind != SECRET_KEY:
             raise Refused(Refusal("escalation_denied", more="Only a secret key creates sessions and signs tokens."))
         now = self._clock()
@@ -167,6 +176,9 @@ def _within(minter: Grant, wanted: Grant, narrow: bool) -> Grant:
         )
     ):
         exceeded = ", ".join(minter.lacks(wanted))
+        if not superset(minter.components, wanted.components) and wanted.components is not ALL:
+            beyond = sorted(name for name in wanted.components if name not in minter.components)
+            exceeded = exceeded.replace("components", f"components ({', '.join(beyond[:5])})")
         raise Refused(Refusal("escalation_denied", "API key", f"It exceeds what the key has in: {exceeded}."))
     return common
 
@@ -235,7 +247,7 @@ def _read_component(
     if not isinstance(enabled, bool):
         asked.wrong(f"{where}.enabled", "true or false")
     own = policy.features(component)
-    if setting.get("features") is None:
+    if "features" not in setting:
         held = intersection(minter.components, own)
         features = own if held is ALL else held
     else:

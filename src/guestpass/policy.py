@@ -55,6 +55,8 @@ class Policy:
         if not (rules or self.components or self.roles):
             raise ConfigurationError('Policy(): an empty policy lets nobody in; give it rules: Policy(Rule("GET /…"))')
         for rule in rules:
+            if not isinstance(rule, Rule):
+                raise ConfigurationError(f'Policy({rule!r}, …): its rules one after another: Policy(Rule("GET /…"), …)')
             self._check(rule)
         _refuse_rivals(rules)
         self.rules: tuple[Rule, ...] = tuple(rules)
@@ -226,6 +228,10 @@ def _fits(route: RouteRule, segments: Segments, path: str) -> bool:
 
 def _read_components(components: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
     read: dict[str, frozenset[str]] = {}
+    if not isinstance(components, Mapping):
+        raise ConfigurationError(
+            'Policy(components=…): each component with its features: {"call_logs": ("transcripts",)}'
+        )
     for component, features in components.items():
         if isinstance(features, str):
             raise ConfigurationError(

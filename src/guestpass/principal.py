@@ -20,6 +20,7 @@ IDENTITY_TOKEN: Final = "identity_token"  # noqa: S105 - the name of a kind
 NO_METADATA: Final[Mapping[str, object]] = MappingProxyType({})
 
 _ACCOUNT = re.compile(r"(?!-\Z)[A-Za-z0-9._:@-]{1,128}\Z")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._~-]+(?::[0-9]+)?\Z|[a-z]+://\[[0-9a-f:.]+\](?::[0-9]+)?\Z")
 _NAME = re.compile(r"[a-z0-9_.-]{1,64}\Z")
 
 
@@ -31,6 +32,11 @@ def is_account_id(value: object) -> bool:
 def is_name(value: object) -> bool:
     """Whether `value` can name a role, a component or a feature: 1-64 of ``a-z 0-9 _ . -``."""
     return isinstance(value, str) and _NAME.match(value) is not None
+
+
+def is_origin(value: object) -> bool:
+    """Whether `value` is a web origin as browsers send it (RFC 6454 section 6.2)."""
+    return isinstance(value, str) and _ORIGIN.match(value) is not None
 
 
 @dataclass(frozen=True, slots=True)

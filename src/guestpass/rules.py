@@ -27,7 +27,7 @@ _METHODS: Final[Mapping[str, AbstractSet[str]]] = {
 
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)?(\.\.\.)?\}\Z")
 _METHOD = re.compile(r"[A-Z][A-Z-]*\Z")
-_LITERAL = re.compile(r"[^{}%;\\\x00-\x20\x7f]*\Z")
+_LITERAL = re.compile(r"(?!:)[^{}%;?#<>\\\x00-\x20\x7f]*\Z")
 
 
 class BaseRole(Enum):
@@ -121,6 +121,12 @@ class Rule:
             self._check_public()
         elif self.optional or self.reason is not None:
             raise ConfigurationError(f"Rule({self.pattern!r}): optional and reason belong to public=True")
+        if self.role is not None and not isinstance(self.role, str | BaseRole):
+            raise ConfigurationError(f"Rule({self.pattern!r}): role={self.role!r} is no role; role=None needs none")
+        if self.kinds == {"publishable_key"} and self.account is not False:
+            raise ConfigurationError(f"Rule({self.pattern!r}): a publishable key has no account: account=False")
+        if self.mints and self.kinds is not None and "secret_key" not in self.kinds:
+            raise ConfigurationError(f'Rule({self.pattern!r}): only a secret key mints: kinds={{"secret_key"}}')
         if self.feature is not None and self.component is None:
             raise ConfigurationError(f"Rule({self.pattern!r}): feature={self.feature!r} needs component=…")
         if self.encoded_slashes and not self.rest:
@@ -213,7 +219,11 @@ def needs(**need: Unpack[Need]) -> Needs:
     account = need.get("account", True)
     places = () if isinstance(account, bool) else (account,) if isinstance(account, str) else tuple(account)
     named = [f"{{{place.removeprefix('path:')}}}" for place in dict.fromkeys(places) if place.startswith("path:")]
-    marker.rule("/".join(["GET ", *named, "{rest...}"]))
+    pattern = "/".join(["GET ", *named, "{rest...}"])
+    try:
+        marker.rule(pattern)
+    except ConfigurationError as problem:
+        raise ConfigurationError(str(problem).replace(f"Rule({pattern!r})", "needs(…)")) from None
     return marker
 
 

@@ -166,6 +166,7 @@ class AccountSessions:
         asked.account_required = True
         for name in set(body) - {"account", "components", "roles", "expires_in"}:
             asked.unknown(name)
+        asked.refuse_null(body, "components", "roles")
         return self._create(by, asked, idempotency_key)
 
     def revoke(self, session_id: str, *, by: Principal | None = None) -> SessionRecord:

@@ -36,6 +36,7 @@ MAX_SIGNED: Final = 7_168
 """Bytes of a whole token: it has to fit into a header beside others."""
 
 _MAX_DEPTH: Final = 12
+_METADATA: Final = f"a JSON object, nested at most {_MAX_DEPTH} deep, its integers of 64 bits"
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
 
 
@@ -63,6 +64,8 @@ class TokenSigner:
         clock: Callable[[], float] = time.time,
         randomness: Randomness = secrets.token_bytes,
     ) -> None:
+        if not isinstance(ring, KeyRing):
+            raise ConfigurationError(f"TokenSigner({type(ring).__name__}): TokenSigner(KeyRing(store, …), …)")
         for name, value in (("issuer", issuer), ("audience", audience)):
             if not value or not value.isprintable():
                 raise ConfigurationError(f'TokenSigner({name}={value!r}): {name}="…", as the claim is to be')
@@ -134,6 +137,7 @@ class TokenSigner:
         )
         for name in set(body) - {"id", "tenantId", "metadata", "expiresIn", "roles", "components"}:
             asked.unknown(name)
+        asked.refuse_null(body, "components", "roles")
         return self._sign(by, asked, body.get("id"), body.get("metadata"))
 
     def authenticate(self, credential: Credential, now: float, /) -> Refusal | Inquiry[Principal | Refusal]:
@@ -234,7 +238,7 @@ def _read_metadata(asked: Asked, given: object) -> Mapping[object, object]:
     data = as_mapping({} if given is None else given)
     encoded = None if data is None else _as_json(data)
     if data is None or encoded is None:
-        asked.errors.append(FieldError("metadata", "a JSON object"))
+        asked.errors.append(FieldError("metadata", _METADATA))
         return {}
     if len(encoded) > MAX_METADATA:
         asked.errors.append(FieldError("metadata", f"at most {MAX_METADATA} bytes as JSON; it is {len(encoded)}"))

@@ -1,7 +1,8 @@
 """The Starlette door: one call that guards an application, reading what its routes say they need."""
 
+import logging
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from starlette.applications import Starlette
@@ -13,8 +14,11 @@ from guestpass.errors import ConfigurationError, Refused, Unavailable
 from guestpass.frozen_routes import freeze
 from guestpass.guard import Guard
 from guestpass.issuing_api import answer_refused, issuing_routes
+from guestpass.policy import RouteRule
 from guestpass.problems import Renderer, render
 from guestpass.routes import read_routes
+
+log = logging.getLogger("guestpass")
 
 
 def protect(
@@ -34,6 +38,8 @@ def protect(
     `ConfigurationError`, at the latest when the application starts. Middleware added to `app` afterwards runs before
     the guard; an application is protected once.
     """
+    if not isinstance(app, Starlette) or not isinstance(guard, Guard):
+        raise ConfigurationError("protect(app, guard): the application first, then its guard")
     if any(str(middleware.cls) == str(_Protection) for middleware in app.user_middleware):
         raise ConfigurationError("protect(app, guard): this application is protected already")
     if issuing is not None:
@@ -100,7 +106,9 @@ class _Protection:
         with self._lock:
             if self._door is None:
                 freeze(self._root)
-                self._guard.add_routes(read_routes(self._root.router))
+                routes = read_routes(self._root.router)
+                self._guard.add_routes(routes)
+                _tell_closed(self._guard, routes)
                 self._door = GuardMiddleware(
                     self._app,
                     self._guard,
@@ -114,3 +122,11 @@ class _Protection:
     def _check(self) -> None:
         if self._door is None:
             check_settings(self._guard.policy.with_routes(read_routes(self._root.router)), self._allow_origins)
+
+
+def _tell_closed(guard: Guard, routes: Sequence[RouteRule]) -> None:
+    """Say which routes nobody can reach: what is denied for want of a word should not take long to find."""
+    for route in routes:
+        method = next(iter(route.methods - {"HEAD"}), "GET")
+        if route.closed and route.template and guard.policy.find(method, route.template) is None:
+            log.info("no rule lets anybody in: %s %s", method, route.template)
