@@ -82,10 +82,10 @@ class World:
 
 
 @functools.cache
-def world(*, with_rules: bool) -> World:
+def world(door: str, *, with_rules: bool) -> World:
     """The world of the table; `with_rules` off for a door that reads them from its routes.
 
-    Made once for each door: no case changes what another sees.
+    Made once for each `door`: no case changes what another sees.
     """
     rules = [Rule(f"{method} {path}", **need) for method, path, need in ROUTES] if with_rules else []
     clock, store = Clock(START), open_store("memory://")
@@ -413,8 +413,10 @@ KINDS: Final = (
 ISSUING: Final = (
     ok("a session made", "POST", MINT, "sk", status=201, **_json(account="acct_1")),
     ok("a token signed", "POST", SIGN, "sk", **_json(tenantId="acct_1")),
-    ok("a token signed without a body", "POST", SIGN, "sk"),
-    no("no body where one is needed", "POST", MINT, "sk", 422, "validation_error"),
+    ok("a token signed for whoever it may be", "POST", SIGN, "sk", body=b"{}"),
+    no("no body to sign for", "POST", SIGN, "sk", 400, "body_malformed"),
+    no("no body where one is needed", "POST", MINT, "sk", 400, "body_malformed"),
+    no("null for everything", "POST", MINT, "sk", 422, "validation_error", body=b'{"account":"acct_1","components":null}'),
     no("no JSON", "POST", MINT, "sk", 400, "body_malformed", body=b"{"),
     no("an array", "POST", MINT, "sk", 400, "body_malformed", body=b"[]"),
     no("UTF-16", "POST", MINT, "sk", 400, "body_malformed", body='{"account":"acct_1"}'.encode("utf-16")),
