@@ -35,7 +35,7 @@ def principal_of(source: object, default: object = _Unset.UNSET) -> object:
     else:
         raise NotGuarded(
             "no guard ran for this request: wrap the application, app = GuardMiddleware(app, guard), or call "
-            "guestpass.fastapi.protect(app, guard)"
+            "protect(app, guard) of guestpass.fastapi, guestpass.starlette or guestpass.flask"
         )
     if isinstance(principal, Principal):
         return principal

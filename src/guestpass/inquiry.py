@@ -70,6 +70,9 @@ def drive(inquiry: Inquiry[T]) -> T:
                 asked = inquiry.send(answer)
     except StopIteration as end:
         return cast("T", end.value)
+    finally:
+        # Also where a timeout of the thread's or greenlet's owner ends it in the middle.
+        inquiry.close()
 
 
 async def drive_async(inquiry: Inquiry[T]) -> T:

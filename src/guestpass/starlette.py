@@ -1,24 +1,21 @@
 """The Starlette door: one call that guards an application, reading what its routes say they need."""
 
-import logging
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Literal
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from guestpass.asgi import ASGIApp, GuardMiddleware, Receive, Scope, Send, check_settings
+from guestpass.asgi import ASGIApp, GuardMiddleware, Receive, Scope, Send
+from guestpass.door_settings import check_settings, tell_closed
 from guestpass.errors import ConfigurationError, Refused, Unavailable
 from guestpass.frozen_routes import freeze
 from guestpass.guard import Guard
 from guestpass.issuing_api import answer_refused, issuing_routes
-from guestpass.policy import RouteRule
 from guestpass.problems import Renderer, render
 from guestpass.routes import read_routes
-
-log = logging.getLogger("guestpass")
 
 
 def protect(
@@ -108,7 +105,7 @@ class _Protection:
                 freeze(self._root)
                 routes = read_routes(self._root.router)
                 self._guard.add_routes(routes)
-                _tell_closed(self._guard, routes)
+                tell_closed(self._guard.policy, routes)
                 self._door = GuardMiddleware(
                     self._app,
                     self._guard,
@@ -122,11 +119,3 @@ class _Protection:
     def _check(self) -> None:
         if self._door is None:
             check_settings(self._guard.policy.with_routes(read_routes(self._root.router)), self._allow_origins)
-
-
-def _tell_closed(guard: Guard, routes: Sequence[RouteRule]) -> None:
-    """Say which routes nobody can reach: what is denied for want of a word should not take long to find."""
-    for route in routes:
-        method = next(iter(route.methods - {"HEAD"}), "GET")
-        if route.closed and route.template and guard.policy.find(method, route.template) is None:
-            log.info("no rule lets anybody in: %s %s", method, route.template)
