@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8000
+FUZZ_SECONDS ?= 60
 
-.PHONY: env demo test test-versions check format clean
+.PHONY: env demo test test-versions check format bench-tokens fuzz clean
 
 env: $(VENV)/.ready
 
@@ -41,6 +42,20 @@ check: env
 format: env
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# What checking a token costs, beside other libraries, in an environment of its own.
+bench-tokens:
+	$(PYTHON) benchmarks/tokens.py
+
+# Hostile tokens, key sets and JSON; FUZZ_SECONDS=600 for longer.
+fuzz: .venv-fuzz/.ready
+	.venv-fuzz/bin/python fuzz/fuzz_tokens.py -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=2048 \
+	  -max_len=16384 -verbosity=0 -artifact_prefix=.venv-fuzz/ .venv-fuzz/corpus fuzz/seeds
+
+.venv-fuzz/.ready: fuzz/requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --quiet --requirement fuzz/requirements.txt --editable .
+	@mkdir -p .venv-fuzz/corpus && touch $@
 
 clean:
 	rm -rf $(VENV) .venv-* .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

@@ -108,7 +108,7 @@ def test_an_issuer_has_a_name() -> None:
 def test_symmetric_keys_are_for_code_alone() -> None:
     keys = KeySet.from_jwks({"keys": [{"kty": "oct", "kid": "h", "k": "a2" * 32}]})
     one = issuer(keys=keys, algorithms=("HS256",))
-    secret = tokens._decode_part(b"a2" * 32)
+    secret = tokens._decode_part("a2" * 32)
     token = tokens.sign(CLAIMS, {"kid": "h"}, secret, "HS256")
     assert one.check(token, now=NOW)["sub"] == "user-1"
 
@@ -135,6 +135,8 @@ def test_symmetric_keys_are_for_code_alone() -> None:
         ({"id_tokens": True}, {"cnf": {"jkt": "x"}}, False),
         ({}, {"token_use": "access", "typ": "Bearer"}, True),
         ({"leeway": 300}, {"exp": NOW - 299}, True),
+        ({}, {"nbf": NOW + 30, "iat": NOW + 30.0}, True),
+        ({}, {"nbf": NOW + 31}, False),
         ({"leeway": 0}, {"exp": NOW}, False),
     ],
 )
@@ -177,6 +179,31 @@ def test_the_type_is_checked_where_it_is_known(
         assert issuer(**settings).check(signed(header), now=NOW)
     else:
         assert "type" in refused(issuer(**settings), signed(header))
+
+
+def test_a_header_that_was_accepted_opens_nothing_else() -> None:
+    one, right = issuer(), signed()
+    assert one.check(right, now=NOW)
+    header, payload, signature = right.split(".")
+    assert refused(one, f"{header}.{payload}.{signature[:-4]}AAAA")
+    assert "8 KiB" in refused(one, f"{header}.{'a' * 8192}.{signature}")
+    assert "three parts" in refused(one, f"{header}.")
+    assert "three parts" in refused(one, f"{header}.{payload}")
+    assert "three parts" in refused(one, f"{right}.{signature}")
+    assert "three parts" in refused(one, f"{right}.")
+    assert refused(one, f"{header}..{signature}") == refused(one, f"{header}.{payload}.")
+    assert refused(one, f"{header[:-4]}.{payload}.{signature}")
+    assert one.check(right, now=NOW)
+
+
+def test_only_short_headers_of_verified_tokens_are_remembered() -> None:
+    one, right = issuer(), signed()
+    before = one._accepted
+    assert refused(one, right[:-4] + "AAAA")
+    assert one.check(signed({"x": "y" * 600}), now=NOW)
+    assert one._accepted is before
+    assert one.check(right, now=NOW)
+    assert one._accepted[1:] == ("ES256", "k")
 
 
 def test_the_time_of_the_system_is_the_default() -> None:

@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from guestpass import strict_json
 from guestpass.strict_json import decode, decode_object
 
 SCALARS = (
@@ -109,3 +110,76 @@ def test_never_anything_but_a_value_or_a_value_error(document: bytes) -> None:
         decode(document)
     except ValueError as problem:
         assert type(problem) is ValueError  # noqa: PT017 - it must be the bare kind, which carries no document
+
+
+# A name that occurs twice, found by counting: as a reader that looks at each pair finds it.
+
+NAMES = st.sampled_from(["a", "b", ",", ":", '"', "\\", "é", ""])
+DOCUMENTS = st.recursive(
+    (st.integers() | st.booleans() | st.none() | NAMES | st.text('",:[]{}\\ab', max_size=5)).map(
+        lambda value: json.dumps(value, ensure_ascii=False)
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=4).map(lambda items: f"[{', '.join(items)}]")
+        | st.lists(st.tuples(NAMES, inner), max_size=4).map(
+            lambda pairs: "{" + ",".join(f"{json.dumps(name)}: {value}" for name, value in pairs) + "}"
+        )
+    ),
+    max_leaves=12,
+)
+
+
+def repeats(text: str) -> bool:
+    found = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        found.append(len(dict(pairs)) != len(pairs))
+
+    json.loads(text, object_pairs_hook=look)
+    return any(found)
+
+
+@given(DOCUMENTS)
+@example('{"a":1,"a":2}')
+@example('{"a":1,"a":{"b":2}}')
+@example('{"a":{"b":1,"b":2}}')
+@example('{"a":",","b":1,"b":2}')
+@example('{"a":[1,2],"a":",,"}')
+@example('[{"a":"","a":""},{"":0,"":0}]')
+def test_a_name_that_occurs_twice_is_found_wherever_it_is(text: str) -> None:
+    try:
+        value = decode(text.encode())
+    except ValueError as problem:
+        assert repeats(text) or str(problem) == "an integer beyond 64 bits"  # noqa: PT017 - either may be
+    else:
+        assert not repeats(text)
+        assert value == json.loads(text)
+
+
+# Work in proportion to the size, whoever wrote it.
+
+
+@pytest.mark.parametrize("unit", ['"', '\\"', '"\\', "\\", "a", '["', '{"a":"', '"a\\\\"', "[[[[", '"\\u005b'])
+@pytest.mark.parametrize("begin", ["", '"', '{"a":"', "["])
+def test_no_part_of_a_hostile_body_is_looked_at_twice(begin: str, unit: str) -> None:
+    body = (begin + unit * 65_536)[:65_536]
+    # No attempt at a token is in vain: each quotation mark begins or ends one, so nothing is gone over again.
+    assert '"' not in strict_json._TOKEN.sub("", body)
+    try:
+        decode(body.encode())
+    except ValueError as problem:
+        assert type(problem) is ValueError  # noqa: PT017 - it must be the bare kind, which carries no document
+
+
+@pytest.mark.parametrize("unit", ["a", '\\"', "\\\\", "[{", "\n"])
+def test_a_string_that_never_ends_is_one_token(unit: str) -> None:
+    body = '"' + unit * 32_768
+    for size in (65_536, 65_535, 1, 2, 3):
+        (match,) = strict_json._TOKEN.finditer(body[:size])
+        assert match.span() == (0, len(body[:size]))
+
+
+@given(st.text('"\\[]{}a', max_size=40))
+def test_every_quotation_mark_belongs_to_a_token(text: str) -> None:
+    left = strict_json._TOKEN.sub("", text)
+    assert not set(left) & set('"[]{}')

@@ -10,6 +10,7 @@ from typing import Any, cast
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -249,6 +250,13 @@ def test_signatures_agree_with_pyjwt(algorithm: str, data: st.DataObject) -> Non
     key = read_jwk(public_jwk(algorithm), symmetric=True)
     assert key.verifies(algorithm, message, signature) == reference.verify(message, public, signature)
     assert not key.verifies("none", message, signature)
+
+
+@given(st.sampled_from([32, 48, 66]), st.data())
+def test_a_signature_is_written_in_der_as_cryptography_writes_it(size: int, data: st.DataObject) -> None:
+    halves = st.binary(min_size=size, max_size=size) | st.integers(0, 2**20).map(lambda n: n.to_bytes(size, "big"))
+    r, s = data.draw(halves), data.draw(halves)
+    assert jwks_module._der_of(r, s) == encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
 
 
 # Reading.

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, TypeAlias, cast
+from typing import Final, Protocol, TypeAlias, cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from jwt.algorithms import (
     Algorithm,
     ECAlgorithm,
@@ -225,23 +225,23 @@ def _verifier(name: str, key: PublicKey) -> Verifier:
     # What PyJWT's verify makes anew for each token, and its question for the type of the key, cost 5 % of a check.
     # These are the same calls of `cryptography`, held to PyJWT's answers by a differential test.
     if isinstance(key, Ed25519PublicKey):
-        return _verifies(key.verify)
-    hash_ = getattr(hashes, f"SHA{name[2:]}")()
+        return _eddsa(key)
+    hash_: hashes.HashAlgorithm = getattr(hashes, f"SHA{name[2:]}")()
+    # The same digest, made a third of a microsecond sooner than inside of `cryptography`.
+    digest: Callable[[bytes], _Digest] = getattr(hashlib, f"sha{name[2:]}")
     if isinstance(key, RSAPublicKey):
         padding = PKCS1v15() if name.startswith("RS") else PSS(MGF1(hash_), hash_.digest_size)
-        return _verifies(lambda signature, signed: key.verify(signature, signed, padding, hash_))
-    scheme, size = ECDSA(hash_), (key.key_size + 7) // 8
-
-    def verify_ecdsa(signature: bytes, signed: bytes) -> None:
-        if len(signature) != 2 * size:
-            raise InvalidSignature
-        r, s = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")
-        key.verify(encode_dss_signature(r, s), signed, scheme)
-
-    return _verifies(verify_ecdsa)
+        return _rsassa(key, padding, digest, Prehashed(hash_))
+    return _ecdsa(key, digest, ECDSA(Prehashed(hash_)))
 
 
-def _verifies(verify: Callable[[bytes, bytes], None]) -> Verifier:
+class _Digest(Protocol):
+    def digest(self) -> bytes: ...
+
+
+def _eddsa(key: Ed25519PublicKey) -> Verifier:
+    verify = key.verify
+
     def verifies(signing_input: bytes, signature: bytes) -> bool:
         try:
             verify(signature, signing_input)
@@ -250,6 +250,49 @@ def _verifies(verify: Callable[[bytes, bytes], None]) -> Verifier:
         return True
 
     return verifies
+
+
+def _rsassa(
+    key: RSAPublicKey, padding: PKCS1v15 | PSS, digest: Callable[[bytes], _Digest], prehashed: Prehashed
+) -> Verifier:
+    verify = key.verify
+
+    def verifies(signing_input: bytes, signature: bytes) -> bool:
+        try:
+            verify(signature, digest(signing_input).digest(), padding, prehashed)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verifies
+
+
+def _ecdsa(key: EllipticCurvePublicKey, digest: Callable[[bytes], _Digest], scheme: ECDSA) -> Verifier:
+    verify, size = key.verify, (key.key_size + 7) // 8
+
+    def verifies(signing_input: bytes, signature: bytes) -> bool:
+        if len(signature) != 2 * size:
+            return False
+        try:
+            verify(_der_of(signature[:size], signature[size:]), digest(signing_input).digest(), scheme)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verifies
+
+
+def _der_of(r: bytes, s: bytes) -> bytes:
+    """ECDSA-Sig-Value (RFC 3279 section 2.2.3): what `encode_dss_signature` writes, in half the time."""
+    r, s = r.lstrip(b"\0") or b"\0", s.lstrip(b"\0") or b"\0"
+    # A first bit would mean a negative number.
+    if r[0] & 0x80:
+        r = b"\0" + r
+    if s[0] & 0x80:
+        s = b"\0" + s
+    length = len(r) + len(s) + 4
+    start = b"\x30%c" if length < 0x80 else b"\x30\x81%c"
+    return (start + b"\x02%c%b\x02%c%b") % (length, len(r), r, len(s), s)
 
 
 def _rsa(jwk: dict[str, object]) -> PublicKey:

@@ -7,17 +7,15 @@ token says of itself chooses nothing but which key of its issuer to try.
 
 import json
 import math
-from binascii import Error as BinasciiError
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from guestpass.errors import ConfigurationError, InvalidToken
 from guestpass.jwks import ALGORITHMS, PrivateKey, VerificationKey, allowed_algorithms, parse_jwks, served_by
-from guestpass.strict_json import decode_object
+from guestpass.strict_json import decode, decode_object
 
 MAX_TOKEN: Final = 8192
 """Bytes; what is longer is refused unread."""
@@ -27,18 +25,16 @@ BAD_SIGNATURE: Final = "its signature is not that of its issuer's key"
 # The year 9999: later ends are as good as this one, and nothing that prints a date trips over it.
 _LATEST: Final = 253402300799.0
 
-# Of base64url into base64, and whatever is not base64url into what no decoder takes.
-_TO_BASE64: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 _FROM_BASE64: Final = bytes.maketrans(b"+/", b"-_")
 # By what is over after groups of four: the characters that may come last, because the bits that stand for
 # nothing are zero in them (RFC 4648 section 3.5), and the padding that was left away.
-_LAST: Final = (frozenset[int](), frozenset[int](), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
-_PADDING: Final = (b"", b"", b"==", b"=")
-_SHORT_HEADER: Final = 512
+_LAST: Final = ("", "", "AQgw", "AEIMQUYcgkosw048")
+_PADDING: Final = ("", "", "==", "=")
+SHORT_HEADER: Final = 512
+"""Characters; only headers up to this are remembered, so the memory for them is bounded."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnverifiedToken:
+class UnverifiedToken(NamedTuple):
     """A signed JWT, taken apart and decoded, and not to be believed until a key has verified it.
 
     `header` has passed every rule that needs no key: `alg` and `kid` are of the right type, nothing in it is
@@ -46,9 +42,12 @@ class UnverifiedToken:
     """
 
     header: Mapping[str, object]
-    claims: Mapping[str, object] = field(repr=False)
-    signing_input: bytes = field(repr=False)
-    signature: bytes = field(repr=False)
+    claims: Mapping[str, object]
+    signing_input: bytes
+    signature: bytes
+
+    def __repr__(self) -> str:
+        return f"UnverifiedToken(header={self.header!r})"
 
     @property
     def alg(self) -> str:
@@ -78,9 +77,8 @@ def read_header(text: str) -> Mapping[str, object]:
     if len(text) > MAX_TOKEN:
         raise InvalidToken("it is longer than 8 KiB")
     encoded = text[: text.find(".")]
-    # An issuer writes the same header into all its tokens; only short ones are remembered, so the memory is
-    # bounded.
-    return _header(encoded) if len(encoded) > _SHORT_HEADER else _remembered_header(encoded)
+    # An issuer writes the same header into all its tokens.
+    return _header(encoded) if len(encoded) > SHORT_HEADER else _remembered_header(encoded)
 
 
 def read_rest(text: str, header: Mapping[str, object]) -> UnverifiedToken:
@@ -94,9 +92,12 @@ def read_claims(text: str) -> tuple[dict[str, object], bytes, bytes]:
     where a microsecond counts. Raises `InvalidToken`."""
     payload, signing_input, signature = _split(text)
     try:
-        return decode_object(payload), signing_input, signature
+        claims = decode(payload)
     except ValueError as problem:
         raise InvalidToken(f"its payload: {problem}") from None
+    if type(claims) is not dict:
+        raise InvalidToken("its payload: not a JSON object")
+    return cast("dict[str, object]", claims), signing_input, signature
 
 
 def read_token(text: str) -> UnverifiedToken:
@@ -147,11 +148,18 @@ def check_times(claims: Mapping[str, object], *, now: float, leeway: float) -> f
     `iat` lie in the future beyond the leeway; with the code ``token_expired`` where it has ended (RFC 7519
     section 4.1.4: on `exp` it is too late). Parts of a second of `exp` are cut off.
     """
-    if "nbf" in claims and _instant(claims["nbf"]) - leeway > now:
-        raise InvalidToken("it is not valid yet")
-    if "iat" in claims and _instant(claims["iat"]) - leeway > now:
-        raise InvalidToken("it was issued in the future")
-    end = math.floor(_instant(claims.get("exp"))) + leeway
+    latest = now + leeway
+    # They are ints nearly always, and a call costs as much as the comparison.
+    if "nbf" in claims:
+        begin = claims["nbf"]
+        if (begin if type(begin) is int else _instant(begin)) > latest:
+            raise InvalidToken("it is not valid yet")
+    if "iat" in claims:
+        issued = claims["iat"]
+        if (issued if type(issued) is int else _instant(issued)) > latest:
+            raise InvalidToken("it was issued in the future")
+    exp = claims.get("exp")
+    end = (exp if type(exp) is int else math.floor(_instant(exp))) + leeway
     if now >= end:
         raise InvalidToken("it has expired", code="token_expired")
     return min(_LATEST, end)
@@ -213,9 +221,9 @@ def _instant(value: object) -> float:
 
 def _header(encoded: str) -> Mapping[str, object]:
     try:
-        header = decode_object(_decode_part(encoded.encode("ascii").translate(_TO_BASE64)))
+        header = decode_object(_decode_part(encoded))
     except ValueError as problem:
-        raise InvalidToken(f"its header: {_safe(problem)}") from None
+        raise InvalidToken(f"its header: {problem}") from None
     if type(header.get("alg")) is not str:
         raise InvalidToken("its header has no alg")
     if "kid" in header and type(header["kid"]) is not str:
@@ -234,32 +242,48 @@ _remembered_header = lru_cache(maxsize=256)(_header)
 
 def _split(text: str) -> tuple[bytes, bytes, bytes]:
     """Payload, signing input and signature."""
+    signed, _, signature = text.rpartition(".")
+    _, _, payload = signed.partition(".")
     try:
-        encoded = text.encode("ascii")
-        _, payload, signature = encoded.translate(_TO_BASE64).split(b".")
-        signing_input = encoded[: -1 - len(signature)]
-        return _decode_part(payload), signing_input, _decode_part(signature)
-    except ValueError as problem:
+        # As `_decode_part` does it, twice: every token comes this way, and calls cost as much as what they do.
+        if "+" in text or "/" in text or "=" in text:
+            raise ValueError
+        payload = payload.replace("-", "+").replace("_", "/")
+        signature = signature.replace("-", "+").replace("_", "/")
+        if over := len(payload) & 3:
+            if payload[-1] not in _LAST[over]:
+                raise ValueError
+            payload += _PADDING[over]
+        if over := len(signature) & 3:
+            if signature[-1] not in _LAST[over]:
+                raise ValueError
+            signature += _PADDING[over]
+        # With fewer dots than two the payload is empty; a third one is no base64.
+        if not payload or not signature:
+            raise ValueError
+        return a2b_base64(payload, strict_mode=True), signed.encode("ascii"), a2b_base64(signature, strict_mode=True)
+    except ValueError:
         if text.count(".") != 2:
             raise InvalidToken("it has not three parts") from None
-        raise InvalidToken(f"its payload or signature: {_safe(problem)}") from None
+        raise InvalidToken("its payload or signature: not base64url") from None
 
 
-def _decode_part(translated: bytes) -> bytes:
-    over = len(translated) & 3
-    if over:
+def _decode_part(encoded: str) -> bytes:
+    """Base64url without padding, in its one form. Raises `ValueError`, whose text quotes nothing."""
+    # Base64 has the same characters but for two, and three that base64url has not.
+    if not encoded or "+" in encoded or "/" in encoded or "=" in encoded:
+        raise ValueError("not base64url")
+    translated = encoded.replace("-", "+").replace("_", "/")
+    if over := len(translated) & 3:
         # a2b_base64 does not mind stray bits, which would make the text of a token malleable.
         if translated[-1] not in _LAST[over]:
             raise ValueError("not base64url")
-        return a2b_base64(translated + _PADDING[over], strict_mode=True)
-    if not translated:
-        raise ValueError("empty")
-    return a2b_base64(translated, strict_mode=True)
-
-
-def _safe(problem: ValueError) -> str:
-    # The texts of codecs quote what they were given.
-    return "not base64url" if isinstance(problem, UnicodeError | BinasciiError) else str(problem)
+        translated += _PADDING[over]
+    try:
+        return a2b_base64(translated, strict_mode=True)
+    except ValueError:
+        # It would say what it was given.
+        raise ValueError("not base64url") from None
 
 
 def _encode_part(data: bytes) -> bytes:

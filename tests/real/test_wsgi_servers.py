@@ -97,6 +97,8 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         f"acct_{n}": sessions.create(by=by, account=f"acct_{n}", components=logs).client_secret for n in range(8)
     }
     token = signer.sign(by=by, tenant_id="acct_1", components=logs).jwt
+    # The servers open it for themselves.
+    signer.ring.store.close()  # type: ignore[attr-defined] # whatever answers, and this one closes
     program = Program("env", f"GUESTPASS_STORE={url}", f"PYTHONPATH={SEEN}", sys.executable, *command)
     try:
         port = int(program.until(r"Listening at: http://127\.0\.0\.1:(\d+)")[1])
