@@ -626,3 +626,20 @@ async def test_what_a_socket_presented_opens_nothing_as_a_header(house: House, a
     # The cache knows the pair now; a header that spells its key is still no credential.
     for value in (f"\0client_secret\0{secret}", f"client_secret\0{secret}", f"client_secret, {secret}", secret):
         assert (await ask_http(app, "GET", "/v1/call_logs", {"Authorization": value})).status in (400, 401)
+
+
+@pytest.mark.parametrize(
+    ("code", "stays"), [("store_unavailable", True), ("internal_error", False), ("session_revoked", False)]
+)
+async def test_a_live_socket_outlasts_an_outage_and_nothing_else(
+    house: House, monkeypatch: pytest.MonkeyPatch, code: str, stays: bool
+) -> None:
+    looks: list[bool] = []
+
+    async def look_again(*given: Any) -> None:
+        monkeypatch.setattr(house.guard, "decide", lambda _: Refusal(code))
+        looks.append(await given[-1]())
+
+    monkeypatch.setattr("guestpass.asgi.serve_until_ended", look_again)
+    await ask_socket(GuardMiddleware(echo, house.guard), "/v1/events", bearer(house.session()))
+    assert looks == [stays]

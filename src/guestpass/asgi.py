@@ -110,7 +110,7 @@ class _Door:
                 async def still_admitted() -> bool:
                     again = await self._decide(request)
                     # An outage is not a refusal: who was let in stays until somebody can tell.
-                    return isinstance(again, Principal) or again.status >= 500
+                    return isinstance(again, Principal) or again.status == 503
 
                 await serve_until_ended(self._app, scope, receive, send, self._guard, proof, still_admitted)
                 return
