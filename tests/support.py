@@ -3,11 +3,12 @@
 Nothing here sleeps, opens a socket or reads the real clock.
 """
 
+import contextlib
 import json
 import random
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import unquote
 
 from guestpass import (
@@ -32,6 +33,7 @@ from guestpass.grants import Mode
 from guestpass.inquiry import Inquiry, Question, drive
 from guestpass.ownership import Owns, SinglePlatform
 from guestpass.requests import Request
+from guestpass.revocation_feed import feed_of
 from guestpass.stores import Store
 
 T = TypeVar("T")
@@ -121,7 +123,7 @@ def build(
 ) -> House:
     """A house with every authenticator, and these rules."""
     clock = clock or Clock()
-    store = store or open_store("memory://")
+    store = store or open_store("memory://", clock=clock)
     chance = Seeded(seed)
     keys = ApiKeys(store, owns=owns, clock=clock, randomness=chance)
     sessions = AccountSessions(store, clock=clock, randomness=chance)
@@ -134,9 +136,9 @@ def build(
         clock=clock,
         **settings,
     )
-    return House(
-        clock, store, keys, sessions, ring, signer, guard, Revocations(store, forget=guard.forget, clock=clock)
-    )
+    with contextlib.suppress(Exception):
+        feed_of(store, clock).read()
+    return House(clock, store, keys, sessions, ring, signer, guard, guard.revocations)
 
 
 class GatePasses:
@@ -157,16 +159,19 @@ class GatePasses:
 
 
 class Recording:
-    """A store that notes what it is asked, and does something first where a test says so."""
+    """A store that notes what it is asked, and does something first, or answers otherwise, where a test says so."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.asked: list[Question[Any]] = []
         self.before: dict[type, Callable[[], object]] = {}
         self.after: dict[type, Callable[[], object]] = {}
+        self.replies: dict[type, Any] = {}
 
     def answer(self, question: Question[T], /) -> T:
         self.asked.append(question)
+        if type(question) in self.replies:
+            return cast("T", self.replies.pop(type(question)))
         early = self.before.pop(type(question), None)
         if early is not None:
             early()

@@ -2,6 +2,7 @@
 
 import math
 import re
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,8 +12,19 @@ import pytest
 from guestpass import ALL, SINGLE_PLATFORM, ApiKeys, ConfigurationError, Grant, Guard, Policy, Rule, open_store
 from guestpass.api_keys import component_names
 from guestpass.credentials import OpaqueForm, digest
-from guestpass.records import ChangeKey, FindKey, FindKeyById, KeyRecord
-from support import START, House, Recording, build, code_of
+from guestpass.errors import StoreUnavailable
+from guestpass.key_uses import KeyUses
+from guestpass.records import (
+    ChangeKey,
+    FindKey,
+    FindKeyById,
+    FindMinter,
+    KeyRecord,
+    Minter,
+    NoteUses,
+    RotateKey,
+)
+from support import START, Clock, Failing, House, Recording, build, code_of
 
 RULES = [Rule("GET /")]
 EVERYTHING = frozenset({"call_logs", "call_logs/transcripts", "call_logs/export"})
@@ -351,3 +363,159 @@ def test_a_mistyped_keyword_makes_no_key_of_everything(house: House, wrong: dict
 def test_a_key_needs_a_platform_and_a_mode(house: House) -> None:
     with pytest.raises(TypeError, match="needs 'mode'"):
         house.keys.create(platform="acme")  # type: ignore[call-arg]
+
+
+# --- rotation --------------------------------------------------------------------------------------------------------
+
+
+def test_a_rotated_key_keeps_its_id_and_what_it_minted_and_both_secrets_work_for_a_while(house: House) -> None:
+    old = house.keys.create(platform="plat", mode="live", accounts={"acct_1"}, name="shop")
+    by = house.guard.check(old.secret)
+    minted = house.sessions.create(by=by).client_secret
+    new = house.keys.rotate(old.id, overlap=600)
+    assert new.id == old.id
+    assert new.secret != old.secret
+    assert house.guard.check(new.secret).grant.accounts == frozenset({"acct_1"})
+    assert house.guard.check(old.secret).expires_at == START + 600
+    house.clock.advance(599)
+    house.guard.check(old.secret)
+    house.guard.check(minted)
+    house.clock.advance(1)
+    assert code_of(partial(house.guard.check, old.secret)) == "key_expired"
+    assert house.guard.check(new.secret).expires_at == math.inf
+    house.guard.check(minted)
+
+
+def test_a_cached_verdict_on_a_secret_does_not_outlive_its_overlap(house: House) -> None:
+    old = house.keys.create(platform="plat", mode="live")
+    house.guard.check(old.secret)
+    house.keys.rotate(old.id, overlap=0)
+    assert code_of(partial(house.guard.check, old.secret)) == "key_expired"
+
+
+def test_a_second_rotation_ends_the_oldest_secret_at_once(house: House) -> None:
+    first = house.keys.create(platform="plat", mode="live")
+    second = house.keys.rotate(first.id)
+    third = house.keys.rotate(first.id)
+    assert code_of(partial(house.guard.check, first.secret)) == "credential_invalid"
+    for secret in (second.secret, third.secret):
+        assert house.guard.check(secret).credential_id == first.id
+
+
+def test_a_secret_retired_as_compromised_ends_with_all_that_the_key_minted(house: House) -> None:
+    old = house.keys.create(platform="plat", mode="live")
+    by = house.guard.check(old.secret)
+    session = house.sessions.create(by=by, account="acct_1").client_secret
+    token = house.signer.sign(by=by, tenant_id="acct_1").jwt
+    for text in (session, token):
+        house.guard.check(text)
+    new = house.keys.rotate(old.id, overlap=600, compromised=True)
+    assert code_of(partial(house.guard.check, old.secret)) == "key_revoked"
+    assert code_of(partial(house.guard.check, session)) == "session_revoked"
+    assert code_of(partial(house.guard.check, token)) == "token_revoked"
+    house.clock.advance(0.001)
+    after = house.sessions.create(by=house.guard.check(new.secret), account="acct_1").client_secret
+    assert house.guard.check(after).account == "acct_1"
+
+
+def test_what_cannot_be_rotated(house: House) -> None:
+    made = house.keys.create(platform="plat", mode="live")
+    with pytest.raises(KeyError):
+        house.keys.rotate("key_unknown")
+    for overlap in (-1, math.nan, 91 * 86_400):
+        with pytest.raises(ValueError, match="overlap"):
+            house.keys.rotate(made.id, overlap=overlap)
+    house.keys.revoke(made.id)
+    with pytest.raises(ValueError, match="revoked"):
+        house.keys.rotate(made.id)
+
+
+def test_a_key_that_vanishes_while_it_is_rotated_is_unknown() -> None:
+    class Vanishing(Recording):
+        def answer(self, question: Any, /) -> Any:
+            return None if isinstance(question, RotateKey) else super().answer(question)
+
+    house = build(RULES, store=Vanishing(open_store("memory://")))
+    made = house.keys.create(platform="plat", mode="live")
+    with pytest.raises(KeyError):
+        house.keys.rotate(made.id)
+
+
+@pytest.mark.anyio
+async def test_rotating_does_not_hold_up_an_event_loop(house: House) -> None:
+    made = await house.keys.create_async(platform="plat", mode="live")
+    new = await house.keys.rotate_async(made.id)
+    assert (await house.guard.check_async(new.secret)).credential_id == made.id
+
+
+def test_what_was_minted_from_a_look_before_a_narrowing_has_ended_however_they_interleave() -> None:
+    store = Recording(open_store("memory://", clock=(clock := Clock())))
+    house = build(RULES, store=store, clock=clock)
+    by = house.minter()
+
+    def tick() -> None:
+        clock.advance(0.001)
+
+    # The store has stamped the narrowing's cut-off; another process still sees the key as it was, a moment later.
+    minted: list[str] = []
+    seen = store.store.answer(FindMinter(by.credential_id))
+    assert seen is not None
+
+    def mint() -> None:
+        tick()
+        late = Minter(seen.key, int(clock() * 1_000))
+        store.replies[FindMinter] = late
+        minted.append(house.sessions.create(by=by, account="acct_1").client_secret)
+        tick()
+
+    store.after[ChangeKey] = mint
+    house.keys.narrow(by.credential_id, accounts={"acct_2"})
+    assert code_of(partial(house.guard.check, minted[0])) == "session_revoked"
+
+
+# --- last use --------------------------------------------------------------------------------------------------------
+
+
+def used(house: House, key_id: str) -> float | None:
+    (key,) = [key for key in house.keys.list() if key.id == key_id]
+    return key.last_used_at
+
+
+def test_when_a_key_was_last_used_is_written_at_most_once_a_minute() -> None:
+    store = Recording(open_store("memory://"))
+    house = build(RULES, store=store)
+    made = house.keys.create(platform="plat", mode="live")
+    assert used(house, made.id) is None
+    uses = house.keys._uses
+    writes = []
+    for _ in range(20):
+        house.guard.check(made.secret)
+        uses.write()
+        writes.append(store.count(NoteUses))
+        house.clock.advance(10)
+    assert used(house, made.id) == START + 180
+    assert writes[-1] == 4
+
+
+def test_a_store_that_is_away_loses_no_more_than_the_note(caplog: pytest.LogCaptureFixture) -> None:
+    uses = KeyUses(Failing(StoreUnavailable("gone")))
+    uses.note(KeyRecord("k", b"d", "secret_key", Grant("plat", "live"), "", START), START)
+    uses.write()
+    assert "gone" in caplog.text
+    uses.write()
+
+
+def test_nothing_is_written_where_nothing_was_used(house: House) -> None:
+    store = Recording(house.store)
+    KeyUses(store).work()
+    assert store.asked == []
+
+
+def test_uses_are_written_in_a_thread_of_their_own(house: House) -> None:
+    written = threading.Event()
+    store = Recording(house.store)
+    store.after[NoteUses] = written.set
+    uses = KeyUses(store)
+    uses.note(KeyRecord("k", b"d", "secret_key", Grant("plat", "live"), "", START), START)
+    uses.work()
+    assert written.wait(10)

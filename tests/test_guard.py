@@ -27,11 +27,12 @@ from guestpass import (
     open_store,
 )
 from guestpass.asgi import request_of
-from guestpass.cache import VerifiedCache
+from guestpass.cache import Entry, VerifiedCache
 from guestpass.inquiry import Ask, Inquiry, Question, ask, drive
 from guestpass.ownership import OwnsAccount
 from guestpass.records import FindKey, FindKeyById, FindSession
 from guestpass.requests import Request
+from guestpass.revocation_feed import feed_of
 from support import (
     GatePasses,
     House,
@@ -115,14 +116,35 @@ def test_what_the_cache_knows_is_one_plain_call() -> None:
     assert len(store.asked) == before
 
 
-def test_a_verdict_is_asked_for_anew_after_recheck() -> None:
+def test_a_session_is_looked_up_once_for_as_long_as_the_list_of_revocations_is_read() -> None:
     store = Recording(open_store("memory://"))
-    house = build(RULES, store=store, recheck=5.0)
+    house = build(RULES, store=store)
     secret = house.session()
-    for seconds, looks in ((0, 1), (4.9, 1), (0.1, 2), (4.9, 2)):
+    for _ in range(10):
+        house.guard.check(secret)
+        house.clock.advance(9)
+        feed_of(store).read()
+    assert store.count(FindSession) == 1
+
+
+def test_a_key_is_looked_up_anew_after_a_minute() -> None:
+    store = Recording(open_store("memory://"))
+    house = build(RULES, store=store, max_list_age=1_000.0)
+    secret = house.key()
+    for seconds, looks in ((0, 1), (59.9, 1), (0.1, 2), (59.9, 2)):
         house.clock.advance(seconds)
         house.guard.check(secret)
-        assert store.count(FindSession) == looks
+        assert store.count(FindKey) == looks
+
+
+@pytest.mark.parametrize(("good_for", "recheck"), [(None, 5.0), (5.0, 100.0)])
+def test_a_kind_of_ones_own_is_asked_anew_after_recheck_or_as_it_says(good_for: float | None, recheck: float) -> None:
+    own = Own("own", good_for=good_for)
+    house = build(RULES, more=[own], recheck=recheck, max_list_age=1_000.0)
+    for seconds, looks in ((0, 1), (4.9, 1), (0.1, 2), (4.9, 2)):
+        house.clock.advance(seconds)
+        house.guard.check("own_x")
+        assert len(own.asked) == looks
 
 
 def test_refusals_are_not_remembered() -> None:
@@ -134,14 +156,24 @@ def test_refusals_are_not_remembered() -> None:
     assert store.count(FindSession) == 3
 
 
-def test_a_look_up_that_began_before_a_revocation_does_not_write_its_verdict_after_it() -> None:
+def test_a_look_up_that_began_before_a_revocation_is_refused_and_leaves_no_verdict_after_it() -> None:
     store = Recording(open_store("memory://"))
-    house = build(RULES, store=store, recheck=1_000.0)
+    house = build(RULES, store=store)
     made = house.sessions.create(by=house.minter(), account="acct_1")
     # The store has answered, and before the verdict is written the session is revoked.
     store.after[FindSession] = lambda: house.sessions.revoke(made.id)
-    house.guard.check(made.client_secret)
-    assert code_of(partial(house.guard.check, made.client_secret)) == "session_revoked"
+    for _ in range(2):
+        assert code_of(partial(house.guard.check, made.client_secret)) == "session_revoked"
+
+
+def test_a_look_up_that_began_before_something_was_forgotten_leaves_no_verdict() -> None:
+    store = Recording(open_store("memory://"))
+    house = build(RULES, store=store)
+    secret = house.session()
+    store.after[FindSession] = lambda: house.guard.forget(lambda _: False)
+    house.guard.check(secret)
+    house.guard.check(secret)
+    assert store.count(FindSession) == 2
 
 
 @pytest.mark.parametrize("end", ["revoke", "narrow", "replay", "account"])
@@ -196,21 +228,21 @@ def test_the_cache_is_bounded_and_the_oldest_leaves_first() -> None:
 def test_the_cache_by_itself_keeps_its_promises() -> None:
     cache = VerifiedCache(2)
     principals = [Principal("own", str(number), Grant("plat", "live"), str(number)) for number in range(3)]
-    cache.put(b"0", principals[0], 10, cache.generation)
-    assert cache.get(b"0", 9.9) is principals[0]
-    assert cache.get(b"0", 10) is None
-    assert cache.get(b"1", 0) is None
+    entries: list[Entry] = [(10.0, (), principal) for principal in principals]
+    cache.put(b"0", entries[0], cache.generation)
+    assert cache.get(b"0") is entries[0]
+    assert cache.get(b"1") is None
     stale = cache.generation
     cache.forget(lambda principal: principal.subject == "0")
-    assert cache.get(b"0", 0) is None
-    cache.put(b"1", principals[1], 10, stale)
+    assert cache.get(b"0") is None
+    cache.put(b"1", entries[1], stale)
     assert len(cache) == 0
-    for number, principal in enumerate(principals):
-        cache.put(str(number).encode(), principal, 10, cache.generation)
+    for number, entry in enumerate(entries):
+        cache.put(str(number).encode(), entry, cache.generation)
     assert len(cache) == 2
-    cache.put(b"2", principals[2], 20, cache.generation)
+    cache.put(b"2", entries[0], cache.generation)
     assert len(cache) == 2
-    assert cache.get(b"2", 15) is principals[2]
+    assert cache.get(b"2") is entries[0]
 
 
 def test_a_cached_secret_key_is_still_no_browsers(house: House, caplog: pytest.LogCaptureFixture) -> None:
@@ -439,13 +471,22 @@ def test_the_account_header_is_a_setting() -> None:
 class Own:
     """A kind of one's own, by prefix; refuses or proves through an inquiry."""
 
-    def __init__(self, prefix: str, kind: str = "own", mode: Any = "live", issuer: str | None = None) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        kind: str = "own",
+        mode: Any = "live",
+        issuer: str | None = None,
+        good_for: float | None = None,
+    ) -> None:
         self.prefixes = (prefix,)
         self.kind = kind
         self.mode = mode
         self.asked: list[str] = []
         if issuer is not None:
             self.issuer = issuer
+        if good_for is not None:
+            self.good_for = good_for
 
     def kind_of(self, credential: Credential, /) -> str | None:
         return self.kind if credential.text.startswith(self.prefixes[0] + "_") else None

@@ -12,7 +12,9 @@ from guestpass import Authenticator, ConfigurationError, Guard, Refused, Rule, S
 from guestpass.asgi import ASGIApp, GuardMiddleware
 from guestpass.errors import NotGuarded
 from guestpass.fastapi import needs, protect
+from guestpass.inquiry import drive
 from guestpass.issuing_api import MAX_BODY, answer_refused, issuing_api, issuing_routes, issuing_rules
+from guestpass.issuing_revocations import revoke_from
 from guestpass.keyring import MAX_AGE
 from guestpass.problems import render
 from guestpass.tokens import check_signature
@@ -321,9 +323,9 @@ def test_only_what_the_guard_has_is_issued() -> None:
     def paths(guard: Guard) -> set[str]:
         return {route.path for route in issuing_routes(guard)}
 
-    assert paths(_guard("keys", "sessions", "signer")) == {MINT, MINT + "/{id}/revoke", SIGN, JWKS}
-    assert paths(_guard("keys", "sessions")) == {MINT, MINT + "/{id}/revoke"}
-    assert paths(_guard("keys", "signer")) == {SIGN, JWKS}
+    assert paths(_guard("keys", "sessions", "signer")) == {MINT, MINT + "/{id}/revoke", SIGN, JWKS, REVOKE}
+    assert paths(_guard("keys", "sessions")) == {MINT, MINT + "/{id}/revoke", REVOKE}
+    assert paths(_guard("keys", "signer")) == {SIGN, JWKS, REVOKE}
     with pytest.raises(ConfigurationError, match="nothing to issue"):
         issuing_api(_guard("keys"))
 
@@ -351,3 +353,94 @@ def test_what_is_minted_in_process_is_what_is_minted_over_http(house: House) -> 
         house.sessions.create(by=by, account="acct_1", expires_in=1)
     assert raised.value.status == 422
     assert str(raised.value).startswith("validation_error: ")
+
+
+# --- revocations -----------------------------------------------------------------------------------------------------
+
+REVOKE = "/v1/revocations"
+USER = "3f2a9c1e-0b4d-4e5f-8a6b-7c8d9e0f1a2b"
+
+
+async def test_everything_of_an_account_ends(house: House, app: ASGIApp) -> None:
+    secret, other = house.session("acct_1"), house.session("acct_2")
+    outcome = await post(app, REVOKE, house.key(), {"account": "acct_1"})
+    assert (outcome.status, outcome.said) == (200, {"revoked": True, "at_ms": house.clock() * 1_000})
+    assert outcome.headers["cache-control"] == "no-store"
+    refused = await ask_http(app, "GET", "/logs", bearer(secret))
+    assert (refused.status, refused.said["code"]) == (401, "session_revoked")
+    assert (await ask_http(app, "GET", "/logs", bearer(other))).status == 200
+
+
+@pytest.mark.parametrize("by", ["token", "subject"])
+async def test_a_token_ends_by_its_jti_or_its_subject(house: House, app: ASGIApp, by: str) -> None:
+    token = house.signer.sign(by=house.minter(), id=USER, tenant_id="acct_1").jwt
+    who = house.guard.check(token)
+    body = {"token": who.credential_id} if by == "token" else {"subject": USER.upper(), "account": "acct_1"}
+    outcome = await post(app, REVOKE, house.key(), body)
+    assert outcome.said == {"revoked": True, "at_ms": None if by == "token" else house.clock() * 1_000}
+    assert (await ask_http(app, "GET", "/logs", bearer(token))).said["code"] == "token_revoked"
+
+
+async def test_another_platforms_things_do_not_end(house: House, app: ASGIApp) -> None:
+    token = house.signer.sign(by=house.minter(), id=USER, tenant_id="acct_1").jwt
+    who = house.guard.check(token)
+    stranger = house.key(platform="other")
+    for body in ({"token": who.credential_id}, {"subject": USER, "account": "acct_1"}, {"account": "acct_1"}):
+        assert (await post(app, REVOKE, stranger, body)).status == 200
+    assert house.guard.check(token) == who
+
+
+async def test_a_key_that_is_held_to_accounts_ends_what_is_theirs(house: House, app: ASGIApp) -> None:
+    key = house.key(accounts={"acct_1"})
+    for body, status in (
+        ({"account": "acct_1"}, 200),
+        ({"subject": USER, "account": "acct_1"}, 200),
+        ({"account": "acct_2"}, 403),
+        ({"subject": USER, "account": "acct_2"}, 403),
+        ({"subject": USER}, 403),
+        ({"token": "0" * 32}, 403),
+    ):
+        outcome = await post(app, REVOKE, key, body)
+        assert outcome.status == status, body
+        assert status == 200 or outcome.said["code"] == "account_refused"
+
+
+async def test_an_account_that_is_not_the_platforms_is_refused(house: House, app: ASGIApp) -> None:
+    outcome = await post(app, REVOKE, house.key(), {"account": "foreign_1"})
+    assert (outcome.status, outcome.said["code"]) == (403, "account_refused")
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, ["body"]),
+        ({"account": "acct_1", "token": "x"}, ["body"]),
+        ({"session": "as_1"}, ["body"]),
+        ({"account": "acct_1", "more": 1}, ["body"]),
+        ({"account": None}, ["account"]),
+        ({"token": ""}, ["token"]),
+        ({"token": "a\nb"}, ["token"]),
+        ({"subject": "x" * 257}, ["subject"]),
+        ({"account": "no account"}, ["account"]),
+    ],
+)
+async def test_what_does_not_say_what_is_to_end(
+    house: House, app: ASGIApp, body: dict[str, Any], fields: list[str]
+) -> None:
+    assert wrong(await post(app, REVOKE, house.key(), body)) == fields
+
+
+async def test_a_browsers_credential_revokes_nothing(house: House, app: ASGIApp) -> None:
+    for text in (house.session(), house.token()):
+        outcome = await post(app, REVOKE, text, {"account": "acct_1"})
+        assert (outcome.status, outcome.said["code"]) == (403, "escalation_denied")
+
+
+def test_only_a_secret_key_revokes_in_process_too(house: House) -> None:
+    with pytest.raises(Refused, match="escalation_denied"):
+        drive(revoke_from(house.revocations, None, house.guard.check(house.session()), {"account": "acct_1"}))
+
+
+def test_without_a_register_a_platform_wide_key_ends_no_account(house: House) -> None:
+    with pytest.raises(Refused, match="account_refused"):
+        drive(revoke_from(house.revocations, None, house.minter(), {"account": "acct_1"}))

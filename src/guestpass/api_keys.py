@@ -5,7 +5,6 @@ Knows how a key is made, found, narrowed and revoked. Knows nothing of what a ke
 
 import hmac
 import math
-import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -17,19 +16,35 @@ from guestpass.credentials import Credential, OpaqueForm, Randomness, digest, ne
 from guestpass.errors import ConfigurationError
 from guestpass.grants import ALL, All, Grant, Mode, Names, intersection, names
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
+from guestpass.key_uses import WRITTEN_EVERY, KeyUses
 from guestpass.ownership import Ownership, Owns, SinglePlatform
-from guestpass.principal import PUBLISHABLE_KEY, SECRET_KEY, Principal, is_account_id, is_name, is_origin
-from guestpass.records import AddKey, ChangeKey, Cutoff, FindKey, FindKeyById, KeyRecord, ListKeys
+from guestpass.principal import PUBLISHABLE_KEY, SECRET_KEY, Principal, is_account_id, is_name, is_origin, is_platform
+from guestpass.records import (
+    AddCutoff,
+    AddKey,
+    ChangeKey,
+    Ending,
+    FindKey,
+    FindKeyById,
+    KeyRecord,
+    ListKeys,
+    RotateKey,
+)
 from guestpass.refusals import Refusal
-from guestpass.revocations import CUTOFF_KEPT, FOREVER_MS, key_name
+from guestpass.revocation_feed import feed_of
+from guestpass.revocation_list import CUTOFF_KEPT, FOREVER_MS, key_name
+from guestpass.upkeep import UPKEEP
 
 Components: TypeAlias = All | Collection[str] | Mapping[str, Collection[str]]
 """`ALL`; names of components, each with all its features; or each component with the features named."""
 
+ROTATION_OVERLAP: Final = 86_400.0
+MAX_OVERLAP: Final = 90 * 86_400
+COMPROMISED: Final = 0.0
+"""When a secret that is known to others was good until: never."""
+
 LATEST: Final = 253_402_300_799
 """The last instant, in Unix seconds, that a date can be written of."""
-
-_PLATFORM = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 
 
 class KeyRequest(TypedDict, total=False):
@@ -70,6 +85,9 @@ class ApiKeys:
     only. `checksum=False` admits keys of an older form.
     """
 
+    looks_up: Final = True
+    good_for: Final = 60.0
+
     def __init__(
         self,
         store: Answers,
@@ -84,6 +102,8 @@ class ApiKeys:
         if not callable(owns) and not isinstance(owns, SinglePlatform):
             raise ConfigurationError("ApiKeys(owns=…): a function owns(platform, account) -> bool, or SINGLE_PLATFORM")
         self._store = store
+        self.feed: Final = feed_of(store, clock)
+        self._uses: Final = KeyUses(store)
         self._forms: Final = {
             SECRET_KEY: OpaqueForm(secret_prefix, checksum),
             PUBLISHABLE_KEY: OpaqueForm(publishable_prefix, checksum),
@@ -96,6 +116,8 @@ class ApiKeys:
 
     def attach(self, membership: Membership, /) -> None:
         """Part of being an authenticator."""
+        if not self._memberships:
+            UPKEEP.every(WRITTEN_EVERY, self._uses.work)
         self._memberships.append(membership)
 
     def kind_of(self, credential: Credential, /) -> str | None:
@@ -111,16 +133,24 @@ class ApiKeys:
 
     def _find(self, secret_digest: bytes, kind: str, now: float) -> Inquiry[Principal | Refusal]:
         key = yield from ask(self._store, FindKey(secret_digest))
-        if key is None or key.kind != kind or not hmac.compare_digest(key.digest, secret_digest):
+        if key is None or key.kind != kind:
             return Refusal("credential_invalid", "API key")
+        grant = key.grant
+        if not hmac.compare_digest(key.digest, secret_digest):
+            if key.old_digest is None or not hmac.compare_digest(key.old_digest, secret_digest):
+                return Refusal("credential_invalid", "API key")
+            if key.old_until == COMPROMISED:
+                return Refusal("key_revoked", "API key")
+            grant = replace(grant, expires_at=min(grant.expires_at, key.old_until))
         if key.revoked_at is not None:
             return Refusal("key_revoked", "API key")
-        if now >= key.grant.expires_at:
+        if now >= grant.expires_at:
             return Refusal("key_expired", "API key")
+        self._uses.note(key, now)
         return Principal(
             kind=key.kind,
             subject=key.id,
-            grant=replace(key.grant, roles=self._roles(key)),
+            grant=replace(grant, roles=self._roles(key)),
             credential_id=key.id,
             issued_at=key.created_at,
             origins=key.origins,
@@ -164,6 +194,21 @@ class ApiKeys:
         """
         return drive(self._narrow(key_id, names(accounts), component_names(components), names(roles), expires_at))
 
+    def rotate(self, key_id: str, *, overlap: float = ROTATION_OVERLAP, compromised: bool = False) -> NewKey:
+        """Give a key a new secret. It keeps its id, what it may, and what it minted.
+
+        The secret until now works for `overlap` more seconds (a day unless it is said, at most 90 days), the one before
+        that no longer. With `compromised` it ends at once, and with it everything that the key minted. Raises KeyError
+        for an unknown id, ValueError for a key that was revoked.
+        """
+        return drive(self._rotate(key_id, overlap, compromised))
+
+    async def rotate_async(
+        self, key_id: str, *, overlap: float = ROTATION_OVERLAP, compromised: bool = False
+    ) -> NewKey:
+        """`rotate`, without holding up the event loop."""
+        return await drive_async(self._rotate(key_id, overlap, compromised))
+
     def _create(self, asked: KeyRequest) -> Inquiry[NewKey]:
         # Of what is not named a key has all there is, so a keyword that is mistyped must not pass for one left out.
         unknown = sorted(asked.keys() - KeyRequest.__annotations__.keys())
@@ -190,8 +235,36 @@ class ApiKeys:
     def _revoke(self, key_id: str) -> Inquiry[KeyRecord]:
         now = self._clock()
         # Without an end: what a principal that is still held somewhere mints after this instant is ended too.
-        cutoff = Cutoff(key_name(key_id), FOREVER_MS, now + CUTOFF_KEPT)
-        return (yield from self._change(ChangeKey(key_id, cutoff, revoked_at=now)))
+        ending = Ending(key_name(key_id), FOREVER_MS, now + CUTOFF_KEPT)
+        return (yield from self._change(ChangeKey(key_id, ending, revoked_at=now)))
+
+    def _rotate(self, key_id: str, overlap: float, compromised: bool) -> Inquiry[NewKey]:
+        if not 0 <= overlap <= MAX_OVERLAP:
+            raise ValueError(f"overlap is 0 to {MAX_OVERLAP} seconds, not {overlap!r}")
+        key = yield from ask(self._store, FindKeyById(key_id))
+        if key is None:
+            raise KeyError(key_id)
+        if key.revoked_at is not None:
+            raise ValueError(f"the key {key_id} was revoked: make a new one")
+        now = self._clock()
+        secret = self._forms[key.kind].issue(key.grant.mode, self._randomness)
+        if compromised:
+            change = RotateKey(key_id, digest(secret), COMPROMISED, self._until_now(key_id, now))
+        else:
+            change = RotateKey(key_id, digest(secret), now + overlap)
+        if (yield from ask(self._store, change)) is None:
+            raise KeyError(key_id)
+        # Also where nothing that it minted ends: the verdict on the old secret has another end now.
+        yield from self._end(
+            self._until_now(key_id, now) if compromised else Ending(key_name(key_id), 0, now + CUTOFF_KEPT)
+        )
+        return NewKey(key_id, secret)
+
+    def _until_now(self, key_id: str, now: float) -> Ending:
+        return Ending(key_name(key_id), None, now + CUTOFF_KEPT)
+
+    def _end(self, ending: Ending) -> Inquiry[None]:
+        self.feed.note((yield from ask(self._store, AddCutoff(ending))))
 
     def _narrow(
         self, key_id: str, accounts: Names, components: Names, roles: Names, expires_at: float
@@ -213,9 +286,8 @@ class ApiKeys:
                 roles=intersection(self._closed(key.grant.roles), self._closed(roles)),
                 expires_at=min(key.grant.expires_at, expires_at),
             )
-            now = self._clock()
-            cutoff = Cutoff(key_name(key_id), int(now * 1000), now + CUTOFF_KEPT)
-            changed = yield from self._change(ChangeKey(key_id, cutoff, expected=key.grant, grant=grant))
+            change = ChangeKey(key_id, self._until_now(key_id, self._clock()), expected=key.grant, grant=grant)
+            changed = yield from self._change(change)
             if changed.grant == grant:
                 return changed
 
@@ -228,8 +300,8 @@ class ApiKeys:
         key = yield from ask(self._store, change)
         if key is None:
             raise KeyError(change.id)
-        for membership in self._memberships:
-            membership.forget(lambda principal: change.id in (principal.credential_id, principal.minted_by))
+        # Once more, now that nobody reads the key as it was: what was minted from such a look has an earlier instant.
+        yield from self._end(change.ending)
         return key
 
     def _roles(self, key: KeyRecord) -> Names:
@@ -265,7 +337,7 @@ def _held(asked: Collection[str], holder: Collection[str]) -> set[str]:
 
 def _grant(asked: KeyRequest, kind: str) -> Grant:
     platform, expires_at = asked["platform"], asked.get("expires_at", math.inf)
-    if not _PLATFORM.match(platform):
+    if not is_platform(platform):
         raise ValueError(f"a platform is 1-64 of A-Z a-z 0-9 _ . -, not {platform!r}")
     if LATEST < expires_at < math.inf:
         raise ValueError(f"expires_at={expires_at!r} lies beyond the year 9999; math.inf is no end")

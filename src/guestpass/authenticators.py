@@ -27,7 +27,9 @@ class Authenticator(Protocol):
     What is its own is its own alone: what it refuses is refused, and no other authenticator is asked.
 
     An authenticator may also have ``issuer``, the ``iss`` of the JWTs that are its own; ``prefixes``, what its opaque
-    credentials begin with; ``ownership``, which tells whether an account is its platform's; and be `Attachable`.
+    credentials begin with; ``ownership``, which tells whether an account is its platform's; ``good_for``, the seconds
+    for which a verdict may be kept; and be `Attachable`. Where what it authenticates is kept in a store, it has the
+    ``feed`` of the store's list of revocations, and ``looks_up`` is True where each verdict comes from a look-up there.
     """
 
     def kind_of(self, credential: Credential, /) -> str | None:

@@ -10,13 +10,14 @@ import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from guestpass import paths
 from guestpass.authenticators import Authenticator, Authenticators, Ended
 from guestpass.authorize import authorize, noun
 from guestpass.cache import VerifiedCache
+from guestpass.endings import Endings
 from guestpass.errors import ConfigurationError, Refused, Unavailable
 from guestpass.grants import Grant, Mode
 from guestpass.inquiry import Inquiry, ask, drive, drive_async
@@ -26,6 +27,9 @@ from guestpass.principal import Principal
 from guestpass.proving import Proof, Prover, Verdict, refusal_of
 from guestpass.refusals import Refusal
 from guestpass.requests import Presented, Request, canonical, read
+from guestpass.revocation_feed import unique
+from guestpass.revocation_list import names_of
+from guestpass.revocations import Revocations
 from guestpass.rules import Rule
 
 ANYONE: Final = Principal(kind="anyone", subject="", grant=Grant("", "live"), credential_id="")
@@ -44,13 +48,23 @@ def seen_by_application(admitted: Principal) -> Principal | None:
     return None if admitted is ANYONE or admitted is UNNAMED else admitted
 
 
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    principal: Principal
+    names: tuple[str, ...]
+    tell: Callable[[], None]
+
+
 class Guard:
     """Decides on requests: one policy, one mode, and one authenticator for each kind of credential.
 
     - `mode`: ``live`` or ``test``; credentials of the other are refused.
     - `realm`: the ``realm`` of every challenge.
     - `account_header`: where a request names the account that a key is to be used for.
-    - `recheck`: seconds after which a cached verdict is asked for anew, so that a revocation elsewhere counts.
+    - `max_list_age`: seconds for which a store's list of revocations is good without being read again; after that
+      sessions are asked of the store, and tokens are refused with 503.
+    - `recheck`: seconds after which a verdict on a kind of one's own is asked for anew, unless its authenticator says
+      how long one is good.
     - `lookups`: how many unseen credentials may be looked up at once; the excess is told to come again (503).
     - `cache_size`: how many verified credentials are remembered.
 
@@ -65,6 +79,7 @@ class Guard:
         mode: Mode,
         realm: str = "api",
         account_header: str = "Account-Id",
+        max_list_age: float = 10.0,
         recheck: float = 1.0,
         lookups: int = 32,
         cache_size: int = 100_000,
@@ -78,7 +93,8 @@ class Guard:
             raise ConfigurationError(f"Guard(policy=…): a Policy(…), not {type(policy).__name__}")
         if '"' in realm or "\\" in realm or not realm.isprintable() or not realm.isascii():
             raise ConfigurationError(f"Guard(realm={realm!r}): plain printable ASCII without quotes")
-        for name, value in (("recheck", recheck), ("lookups", lookups), ("cache_size", cache_size)):
+        bounds = {"max_list_age": max_list_age, "recheck": recheck, "lookups": lookups, "cache_size": cache_size}
+        for name, value in bounds.items():
             if not 0 < value < math.inf:
                 raise ConfigurationError(f"Guard({name}={value!r}): a number above zero")
         self.authenticators: Final = Authenticators(authenticators)
@@ -90,13 +106,16 @@ class Guard:
         self._account_header = canonical(account_header.encode())
         self._cache = VerifiedCache(cache_size)
         self._watching = threading.Lock()
-        self._watched: dict[object, tuple[Principal, Callable[[], None]]] = {}
+        self._watched: dict[object, _Watch] = {}
+        feeds = unique(getattr(one, "feed", None) for one in self.authenticators)
+        self._endings = Endings(feeds, max_list_age, clock, self._heard)
         self._prover = Prover(
             self.authenticators,
             policy.close,
             mode=mode,
             clock=clock,
             cache=self._cache,
+            endings=self._endings,
             recheck=recheck,
             lookups=lookups,
         )
@@ -118,6 +137,8 @@ class Guard:
         rule = None if request.path is None else self.policy.find(request.method, request.path)
         if not _reads_one_way(request, rule):
             return Refusal("path_ambiguous")
+        if self.policy.is_contested(request.method, request.path or "", rule):
+            return Refusal("path_ambiguous", more="Two rules compete for it; one for just this path would end that.")
         if rule is not None and rule.public and not rule.optional:
             return ANYONE
         presented = read(request, self._account_header)
@@ -142,26 +163,46 @@ class Guard:
         """Add what the routes of the one application it protects say to the policy, before the first request."""
         self.policy = self.policy.with_routes(routes)
 
+    @property
+    def revocations(self) -> Revocations:
+        """Ends what is in the store of its credentials: see `Revocations`.
+
+        Raises `ConfigurationError` where nothing of the guard's is in a store, or in several: then one is made for
+        each, ``Revocations(store)``.
+        """
+        feeds = self._endings.feeds
+        if len(feeds) != 1:
+            known = "none of its authenticators has a store" if not feeds else "its authenticators have several stores"
+            raise ConfigurationError(f"guard.revocations: {known}; write Revocations(store)")
+        return Revocations(feeds[0].store, clock=self.clock)
+
     def forget(self, ended: Ended) -> None:
         """Drop the cached verdicts on every principal for which `ended` is true."""
         self._cache.forget(ended)
-        with self._watching:
-            watched = tuple(self._watched.values())
-        for principal, tell in watched:
-            if ended(principal):
-                tell()
+        self._tell(lambda watch: ended(watch.principal))
 
     def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:
-        """Have `ended` called when the verdict on `principal` is dropped; the answer ends that. From any thread."""
+        """Have `ended` called when something is heard of `principal`, or the verdict on it is dropped; the answer ends
+        that. From any thread."""
         key = object()
         with self._watching:
-            self._watched[key] = (principal, ended)
+            self._watched[key] = _Watch(principal, names_of(principal), ended)
 
         def end() -> None:
             with self._watching:
                 self._watched.pop(key, None)
 
         return end
+
+    def _heard(self, names: frozenset[str] | None) -> None:
+        self._tell(lambda watch: names is None or not names.isdisjoint(watch.names))
+
+    def _tell(self, concerned: Callable[[_Watch], bool]) -> None:
+        with self._watching:
+            watched = tuple(self._watched.values())
+        for watch in watched:
+            if concerned(watch):
+                watch.tell()
 
     def _admit(self, principal: Principal, rule: Rule | None, request: Request, presented: Presented) -> Verdict:
         if rule is None:

@@ -14,9 +14,12 @@ from guestpass.access import principal_of
 from guestpass.errors import ConfigurationError, NotGuarded, Refused, Unavailable
 from guestpass.guard import Guard
 from guestpass.inquiry import Inquiry
+from guestpass.issuing_revocations import revoke_from
 from guestpass.keyring import MAX_AGE
 from guestpass.problems import Answer, Renderer
 from guestpass.refusals import Refusal
+from guestpass.revocation_list import FOREVER_MS
+from guestpass.revocations import Revocations
 from guestpass.rules import Needs, Rule, needs
 from guestpass.sessions import AccountSession, AccountSessions
 from guestpass.signer import TokenSigner
@@ -79,15 +82,19 @@ def endpoints(guard: Guard) -> list[Endpoint]:
     signer = next((one for one in guard.authenticators if isinstance(one, TokenSigner)), None)
     offered: list[Endpoint] = []
     if sessions is not None:
-        api = _SessionsApi(sessions)
+        made = _SessionsApi(sessions)
         path = "/v1/account_sessions"
-        offered.append(Endpoint("create_session", "POST", path, _minting(), api.create, takes_body=True))
-        offered.append(Endpoint("revoke_session", "POST", f"{path}/{{id}}/revoke", _minting(), api.revoke))
+        offered.append(Endpoint("create_session", "POST", path, _minting(), made.create, takes_body=True))
+        offered.append(Endpoint("revoke_session", "POST", f"{path}/{{id}}/revoke", _minting(), made.revoke))
     if signer is not None:
         tokens = _TokensApi(signer, guard)
         public = needs(public=True, reason="public keys are public")
         offered.append(Endpoint("sign_token", "POST", "/api/v1/jwt/sign", _minting(), tokens.sign, takes_body=True))
         offered.append(Endpoint("key_set", "GET", "/.well-known/jwks.json", public, tokens.jwks))
+    store = signer.ring.store if signer is not None else sessions.feed.store if sessions is not None else None
+    if store is not None:
+        api = _RevocationsApi(Revocations(store, clock=guard.clock), guard)
+        offered.append(Endpoint("revoke", "POST", "/v1/revocations", _minting(), api.revoke, takes_body=True))
     if not offered:
         raise ConfigurationError(
             "the issuing API has nothing to issue: Guard(authenticators=[AccountSessions(store), …])"
@@ -159,6 +166,18 @@ class _TokensApi:
     def jwks(self, _: Call) -> Inquiry[Reply]:
         keys = yield from self.signer.ring.jwks_from(self.guard.mode)
         return Reply(keys, headers={"Cache-Control": f"public, max-age={MAX_AGE}"})
+
+
+@dataclass(frozen=True, slots=True)
+class _RevocationsApi:
+    revocations: Revocations
+    guard: Guard
+
+    def revoke(self, call: Call) -> Inquiry[Reply]:
+        ownership, by = self.guard.authenticators.ownership, principal_of(call.source)
+        cutoff = yield from revoke_from(self.revocations, ownership, by, _fields(call.body))
+        # What was minted until now has ended; "at" is when that was, unless it has ended for good.
+        return Reply({"revoked": True, "at_ms": None if cutoff.at_ms >= FOREVER_MS else cutoff.at_ms})
 
 
 def _session(session: AccountSession) -> dict[str, object]:

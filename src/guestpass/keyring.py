@@ -5,7 +5,7 @@ follow from the keys' serials and instants alone, in pure functions. Private key
 key that the operator holds, or come from PEM files; no process ever makes up one of its own.
 """
 
-import itertools
+import math
 import secrets
 import threading
 import time
@@ -18,8 +18,9 @@ from guestpass.grants import Mode
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
 from guestpass.jwks import PrivateKey, VerificationKey, read_jwk
 from guestpass.minting import MAX_LIFETIME
-from guestpass.records import AddCutoff, AddSigningKey, Cutoff, FindCutoff, ListSigningKeys, SigningKeyRecord
-from guestpass.revocations import FOREVER_MS, signing_key_name
+from guestpass.records import AddCutoff, AddSigningKey, Ending, FindCutoff, ListSigningKeys, SigningKeyRecord
+from guestpass.revocation_feed import feed_of
+from guestpass.revocation_list import FOREVER_MS, signing_key_name
 from guestpass.signing_keys import ALGORITHMS, KeyMaker, MakeSigningKey, Wrapping, from_pem, public_jwk
 
 MAX_AGE: Final = 600
@@ -56,14 +57,17 @@ class Ring:
 
     def published(self, mode: Mode, now: float) -> tuple[SigningKeyRecord, ...]:
         """The keys with which a token may be signed now or later, or was signed and has not ended yet."""
+        return tuple(key for key, until in self.publications(mode) if now < until)
+
+    def publications(self, mode: Mode) -> tuple[tuple[SigningKeyRecord, float], ...]:
+        """The keys that are not distrusted, each with the instant until which it is published; infinity for the newest,
+        and for those from files."""
         trusted = self._trusted(mode)
-        after = {key.kid: later for key, later in itertools.pairwise(trusted)}
-        return tuple(
-            key
-            for key in trusted
-            # An hour more than its last token needs: others' clocks, and how long they keep the set.
-            if self.from_files or key.kid not in after or now < after[key.kid].signs_from + MAX_LIFETIME + 3_600
-        )
+        if self.from_files:
+            return tuple((key, math.inf) for key in trusted)
+        # An hour more than its last token needs: others' clocks, and how long they keep the set.
+        ends = [later.signs_from + MAX_LIFETIME + 3_600 for later in trusted[1:]]
+        return tuple(zip(trusted, [*ends, math.inf], strict=False))
 
     def _trusted(self, mode: Mode) -> list[SigningKeyRecord]:
         return [key for key in self.records if key.mode == mode and key.kid not in self.distrusted]
@@ -130,6 +134,10 @@ class KeyRing:
         """`rotate`, without holding up the event loop."""
         return await drive_async(self._rotate(mode))
 
+    def look(self) -> Ring:
+        """The keys as the store has them at this moment."""
+        return drive(self._look(0))
+
     def distrust(self, kid: str) -> None:
         """End a leaked key: every token it signed is refused, and the next key signs at once."""
         drive(self._distrust(kid))
@@ -185,6 +193,14 @@ class KeyRing:
         ring = yield from self._look(0)
         return ring.key(kid, now)
 
+    def distrusts(self, kid: str | None) -> bool:
+        """Whether a key that `find` found is one whose tokens have all been ended."""
+        return self._ring is not None and kid in self._ring.distrusted
+
+    def look_again(self) -> None:
+        """Forget what the store said last: something has changed there."""
+        self._ring = None
+
     def _look(self, good_for: float) -> Inquiry[Ring]:
         now, ring = self._clock(), self._ring
         if ring is not None and 0 <= now - ring.seen_at < (STALE if self._looking and good_for else good_for):
@@ -204,7 +220,7 @@ class KeyRing:
         distrusted: set[str] = set()
         for record in records:
             cutoff = yield from ask(self.store, FindCutoff((signing_key_name(record.kid),)))
-            if cutoff is not None:
+            if cutoff == FOREVER_MS:
                 distrusted.add(record.kid)
         seen: Mapping[str, VerificationKey] = {} if ring is None else ring.keys
         keys = {r.kid: seen.get(r.kid) or read_jwk(r.jwk, symmetric=False) for r in records}
@@ -233,9 +249,9 @@ class KeyRing:
         yield from ask(self.store, AddSigningKey(record))
 
     def _distrust(self, kid: str) -> Inquiry[None]:
-        cutoff = Cutoff(signing_key_name(kid), FOREVER_MS, float(FOREVER_MS))
-        yield from ask(self.store, AddCutoff(cutoff))
-        self._ring = None
+        cutoff = yield from ask(self.store, AddCutoff(Ending(signing_key_name(kid), FOREVER_MS, math.inf)))
+        self.look_again()
+        feed_of(self.store, self._clock).note(cutoff)
 
     def _unwrap(self, record: SigningKeyRecord) -> PrivateKey:
         if self._wrapping is None:

@@ -15,7 +15,7 @@ from guestpass.inquiry import Answers, Inquiry, ask
 from guestpass.ownership import OwnsAccount
 from guestpass.policy import Policy
 from guestpass.principal import SECRET_KEY, Principal, is_account_id, is_name
-from guestpass.records import FindKeyById
+from guestpass.records import FindMinter
 from guestpass.refusals import FieldError, Refusal
 from guestpass.values import as_collection, as_mapping
 
@@ -69,8 +69,8 @@ class Asked:
 class Minted:
     """A grant to give away, and its lifetime in whole seconds from `issued_at` (Unix seconds).
 
-    `minted_ms` is the instant, in Unix milliseconds, at which the minter's key was looked at: what narrows or revokes
-    the key after that ends what was minted from the older look.
+    `minted_ms` is the instant of the store's clock, in Unix milliseconds, at which the minter's key was looked at: what
+    narrows or revokes the key after that ends what was minted from the older look.
     """
 
     grant: Grant
@@ -115,7 +115,7 @@ class Mint:
         if by.kind != SECRET_KEY:
             raise Refused(Refusal("escalation_denied", more="Only a secret key creates sessions and signs tokens."))
         now = self._clock()
-        minter = yield from self._current(by, now)
+        minter, minted_ms = yield from self._current(by, now)
         account = _read_account(asked, minter)
         components = _read_components(asked, policy, minter)
         roles = _read_roles(asked, policy, minter)
@@ -138,7 +138,7 @@ class Mint:
         grant = replace(grant, expires_at=float(int(grant.expires_at)))
         if now >= grant.expires_at:
             raise Refused(Refusal("key_expired", "API key"))
-        return Minted(grant, issued_at, int(grant.expires_at) - issued_at, int(now * 1000))
+        return Minted(grant, issued_at, int(grant.expires_at) - issued_at, minted_ms)
 
     def _refuse_strange(self, platform: str, account: str) -> Inquiry[None]:
         ownership = None if self._membership is None else self._membership.ownership
@@ -149,10 +149,12 @@ class Mint:
         if not owned:
             raise Refused(Refusal("account_refused", "API key"))
 
-    def _current(self, by: Principal, now: float) -> Inquiry[Grant]:
-        """What `by` may still give away: a principal may be held long after its key was narrowed or revoked."""
-        key = yield from ask(self._store, FindKeyById(by.credential_id))
+    def _current(self, by: Principal, now: float) -> Inquiry[tuple[Grant, int]]:
+        """What `by` may still give away, and when that was looked at: a principal may be held long after its key was
+        narrowed or revoked."""
+        found = yield from ask(self._store, FindMinter(by.credential_id))
         # Without a record the keys are kept elsewhere, by an authenticator of the user's own.
+        key, looked_at = (None, int(now * 1000)) if found is None else (found.key, found.now_ms)
         grant = by.grant if key is None else by.grant.meet(self.policy.close(key.grant))
         if key is not None and key.revoked_at is not None:
             raise Refused(Refusal("key_revoked", "API key"))
@@ -160,7 +162,7 @@ class Mint:
             raise Refused(Refusal("escalation_denied", "API key"))
         if now >= grant.expires_at:
             raise Refused(Refusal("key_expired", "API key"))
-        return grant
+        return grant, looked_at
 
 
 def _within(minter: Grant, wanted: Grant, narrow: bool) -> Grant:

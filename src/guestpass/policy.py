@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import Final
 
+from guestpass.contested import contested, twins
 from guestpass.errors import ConfigurationError
 from guestpass.grants import ALL, Grant, Names
 from guestpass.principal import is_name
@@ -63,6 +64,7 @@ class Policy:
         self._tables = _tables([RouteRule(rule, rule.methods) for rule in rules])
         self._routes: tuple[RouteRule, ...] = ()
         self._route_tables: Mapping[str, _Table] | None = None
+        self._contested = _contested(rules)
 
     def with_rules(self, rules: Iterable[Rule]) -> "Policy":
         """This policy with more rules of its own. Raises `ConfigurationError` as construction does."""
@@ -90,6 +92,8 @@ class Policy:
         policy.rules = (*self.rules, *said)
         policy._routes = tuple(routes)
         policy._route_tables = _tables(routes)
+        # The router is known now, and with it what a path is for.
+        policy._contested = {}
         return policy
 
     @property
@@ -108,6 +112,19 @@ class Policy:
             route = _find(self._route_tables, "GET", path)
         # What stands at a route holds for it, whatever else the policy says of such requests.
         return rule if route is None or route.closed else route.rule
+
+    def is_contested(self, method: str, path: str, rule: Rule | None) -> bool:
+        """Whether a request that `rule` is for may be meant for another rule: see `guestpass.contested`.
+
+        Never where the application's routes are part of the policy. The application's root without a slash, where
+        `path` is empty, always may: it is ``/`` to one router, nothing to the next, and the rest of a path to a third.
+        """
+        if not path:
+            return rule is not None and not self.has_routes
+        if not self._contested:
+            return False
+        tables = self._contested.get(id(rule))
+        return tables is not None and _find(tables, "GET" if method == "HEAD" else method, path) is not None
 
     def rule_of_route(self, method: str, template: str) -> Rule | None:
         """The rule for the requests of one documented route, None where there is none."""
@@ -218,6 +235,23 @@ def _tables(routes: Sequence[RouteRule]) -> Mapping[str, _Table]:
 def _find(tables: Mapping[str, _Table], method: str, path: str) -> RouteRule | None:
     table = tables.get(method)
     return None if table is None else table.find(path)
+
+
+def _contested(rules: Sequence[Rule]) -> Mapping[int, Mapping[str, _Table]]:
+    """Of each rule, by identity, the requests that may be meant for another."""
+    origin = {id(twin): (twin, rule) for rule in rules for twin in twins(rule)}
+    found: dict[int, list[RouteRule]] = {}
+    for one, other in overlapping([*rules, *(twin for twin, _ in origin.values())]):
+        _, whose = origin.get(id(other), (other, other))
+        if id(one) in origin or whose is one:
+            continue
+        common = contested(one, other, twin=whose is not other)
+        if common is None:
+            continue
+        # A twin's paths are not its rule's, but for the empty rest.
+        for rule in (one, whose) if whose is other or whose.rest else (one,):
+            found.setdefault(id(rule), []).append(RouteRule(common, common.methods))
+    return {rule: _tables(routes) for rule, routes in found.items()}
 
 
 def _fits(route: RouteRule, segments: Segments, path: str) -> bool:

@@ -6,19 +6,20 @@ the cache knows takes one plain call; a look-up makes an inquiry.
 
 import hashlib
 import logging
-import threading
 from collections.abc import Callable, Generator
-from dataclasses import replace
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import TypeAlias, cast
 
-from guestpass.authenticators import Authenticators
+from guestpass.authenticators import Authenticator, Authenticators
 from guestpass.authorize import noun
-from guestpass.cache import VerifiedCache
+from guestpass.cache import Entry, VerifiedCache
 from guestpass.credentials import Credential, announces, from_header
+from guestpass.endings import Endings
 from guestpass.errors import InvalidToken, Refused, Unavailable
 from guestpass.grants import Grant, Mode
-from guestpass.inquiry import Inquiry, in_single_flight
-from guestpass.principal import SECRET_KEY, Principal
+from guestpass.inquiry import Inquiry
+from guestpass.look_ups import LookUps, NoPlace
+from guestpass.principal import ACCOUNT_SESSION, SECRET_KEY, Principal
 from guestpass.refusals import Refusal
 from guestpass.requests import Presented
 from guestpass.tokens import read_token
@@ -31,11 +32,23 @@ log = logging.getLogger("guestpass")
 security_log = logging.getLogger("guestpass.security")
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One credential on its way to a verdict: whose it is, and what had been heard when it set out."""
+
+    authenticator: Authenticator
+    kind: str
+    key: bytes | None
+    generation: int
+    versions: tuple[int, ...]
+
+
 class Prover:
     """Proves credentials, in one mode.
 
-    `close` spells a grant out in the policy's names. A verdict is kept for `recheck` seconds. At most `lookups`
-    inquiries are under way at once on credentials never seen, and as many on those that were.
+    `close` spells a grant out in the policy's names. A verdict is kept for as long as its authenticator says that it
+    is good, for `recheck` seconds where it does not say, and never against `endings`. At most `lookups` inquiries are
+    under way at once on credentials never seen, and as many on those that were.
     """
 
     def __init__(
@@ -46,6 +59,7 @@ class Prover:
         mode: Mode,
         clock: Callable[[], float],
         cache: VerifiedCache,
+        endings: Endings,
         recheck: float,
         lookups: int,
     ) -> None:
@@ -54,19 +68,20 @@ class Prover:
         self._mode = mode
         self._clock = clock
         self._cache = cache
+        self._endings = endings
         self._recheck = recheck
-        # Apart, so that a crowd of strangers never keeps out who was here a moment ago.
-        self._strangers = threading.BoundedSemaphore(lookups)
-        self._acquaintances = threading.BoundedSemaphore(lookups)
+        self._look_ups: LookUps[Proof] = LookUps(lookups)
 
     def identify(self, presented: Presented) -> Verdict:
         """Who presented this; a generator where something outside has to be asked first."""
         now = self._clock()
         key = _cache_key(presented)
         if key is not None:
-            principal = self._cache.get(key, now)
-            if principal is not None:
-                return _presentable(principal, presented)
+            entry, endings = self._cache.get(key), self._endings
+            if entry is not None and now < entry[0] and now < endings.trusted_until:
+                proof = entry[2] if entry[1] is endings.versions else self._after_news(key, entry)
+                if proof is not None:
+                    return _presentable(proof, presented) if isinstance(proof, Principal) else proof
         credential = _one_credential(presented)
         if not isinstance(credential, Credential):
             return credential
@@ -80,28 +95,60 @@ class Prover:
             more = f"A credential of this kind does not come as the subprotocol {credential.protocol}."
             return self._refuse(Refusal("credential_malformed", noun(kind), more), kind, presented)
         UPKEEP.start()
-        generation = self._cache.generation
+        seen = self._cache.generation, self._endings.versions
         try:
             verdict = authenticator.authenticate(credential, now)
         except (Refused, Unavailable) as problem:
             verdict = refusal_of(problem, kind)
+        attempt = _Attempt(authenticator, kind, key, *seen)
         if isinstance(verdict, Generator):
-            return self._look_up(verdict, kind, key, generation, presented)
-        return self._settle(verdict, kind, key, generation, presented)
+            verdict = self._looked_up(verdict, attempt)
+        elif isinstance(verdict, Principal):
+            verdict = self._unless_ended(verdict, attempt)
+        if isinstance(verdict, Generator):
+            return self._look_up(verdict, attempt, presented)
+        return self._settle(verdict, attempt, presented)
 
-    def _look_up(
-        self, inquiry: Inquiry[Proof], kind: str, key: bytes | None, generation: int, presented: Presented
-    ) -> Inquiry[Proof]:
-        places = self._acquaintances if key is not None and self._cache.knew(key) else self._strangers
+    def _after_news(self, key: bytes, entry: Entry) -> Proof | None:
+        """What is left of a cached verdict after news: itself, where they do not concern it; a refusal, where they say
+        that it has ended; None, where only its record can tell."""
+        generation, versions = self._cache.generation, self._endings.versions
+        until, since, principal = entry
+        if self._endings.stands(principal, since):
+            # The next hit need not ask.
+            self._cache.put(key, (until, versions, principal), generation)
+            return principal
+        return _ended(principal) if self._endings.has_ended(principal) else None
+
+    def _look_up(self, inquiry: Inquiry[Proof], attempt: _Attempt, presented: Presented) -> Inquiry[Proof]:
+        key = attempt.key
+        known, seen = key is not None and self._cache.knew(key), (attempt.generation, attempt.versions)
         try:
-            proof = yield from _in_place(inquiry, places)
-        except _NoPlace:
-            return Refusal("overloaded", noun(kind))
-        except (Refused, Unavailable) as problem:
-            proof = refusal_of(problem, kind)
-        return self._settle(proof, kind, key, generation, presented)
+            proof = yield from self._look_ups.run(inquiry, key=key, known=known, seen=seen)
+        except NoPlace:
+            return Refusal("overloaded", noun(attempt.kind))
+        return self._settle(proof, attempt, presented)
 
-    def _settle(self, proof: Proof, kind: str, key: bytes | None, generation: int, presented: Presented) -> Proof:
+    def _looked_up(self, inquiry: Inquiry[Proof], attempt: _Attempt) -> Inquiry[Proof]:
+        try:
+            proof = yield from inquiry
+            if not isinstance(proof, Principal):
+                return proof
+            stands = self._unless_ended(proof, attempt)
+            return (yield from stands) if isinstance(stands, Generator) else stands
+        except (Refused, Unavailable) as problem:
+            return refusal_of(problem, attempt.kind)
+
+    def _unless_ended(self, principal: Principal, attempt: _Attempt) -> Verdict:
+        authenticator = attempt.authenticator
+        home, looked_up = getattr(authenticator, "feed", None), getattr(authenticator, "looks_up", False) is True
+        ended = self._endings.ended(principal, home, looked_up, self._clock())
+        if isinstance(ended, Generator):
+            return _once_told(ended, principal)
+        return _ended(principal) if ended else principal
+
+    def _settle(self, proof: Proof, attempt: _Attempt, presented: Presented) -> Proof:
+        kind = attempt.kind
         if isinstance(proof, Refusal):
             return self._refuse(proof, kind, presented)
         if not isinstance(proof, Principal) or proof.kind != kind:
@@ -112,8 +159,10 @@ class Prover:
         if proof.mode != self._mode or not now < proof.expires_at:
             return self._refuse(Refusal("credential_invalid", noun(kind)), kind, presented)
         principal = replace(proof, grant=self._close(proof.grant))
-        if key is not None:
-            self._cache.put(key, principal, min(principal.expires_at, now + self._recheck), generation)
+        if attempt.key is not None:
+            good_for = cast("float", getattr(attempt.authenticator, "good_for", self._recheck))
+            until = min(principal.expires_at, now + good_for)
+            self._cache.put(attempt.key, (until, attempt.versions, principal), attempt.generation)
         return _presentable(principal, presented)
 
     def _refuse(self, refusal: Refusal, kind: str, presented: Presented) -> Refusal:
@@ -123,32 +172,16 @@ class Prover:
         return refusal
 
 
-class _NoPlace(Exception):
-    """As many look-ups as may be under way are."""
+def _once_told(ended: Inquiry[bool], principal: Principal) -> Inquiry[Proof]:
+    try:
+        return _ended(principal) if (yield from ended) else principal
+    except Unavailable as problem:
+        return refusal_of(problem, principal.kind)
 
 
-def _in_place(inquiry: Inquiry[Proof], places: threading.BoundedSemaphore) -> Inquiry[Proof]:
-    """`inquiry`, holding one of `places` while somebody is asked for whom each asker is work."""
-    answer: object = None
-    problem: Exception | None = None
-    while True:
-        try:
-            asked = inquiry.send(answer) if problem is None else inquiry.throw(problem)
-        except StopIteration as end:
-            proof: Proof = end.value
-            return proof
-        answer, problem = None, None
-        counted = not in_single_flight(asked.of)
-        if counted and not places.acquire(blocking=False):
-            inquiry.close()
-            raise _NoPlace
-        try:
-            answer = yield asked
-        except Exception as raised:  # noqa: BLE001 - the inquiry decides what it means
-            problem = raised
-        finally:
-            if counted:
-                places.release()
+def _ended(principal: Principal) -> Refusal:
+    code = "session_revoked" if principal.kind == ACCOUNT_SESSION else "token_revoked"
+    return Refusal(code, noun(principal.kind))
 
 
 def _cache_key(presented: Presented) -> bytes | None:

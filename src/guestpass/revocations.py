@@ -1,103 +1,110 @@
-"""Ending things before their time, by name: a cut-off says that all of that name minted until then has ended.
+"""Ending credentials before their time: one of them, or all of one account, identity, subject or key.
 
-One table of names serves sessions and signed tokens alike, so that whatever minted or carries a credential can end
-it without knowing it. Platforms have no colon in their names, nor have subjects of signed tokens, so no two things
-share a name here.
+What is ended counts in this process at once and in every other within a second. It is ended by its name in the store's
+list of cut-offs (`guestpass.revocation_list`); the store's clock says when.
 """
 
+import math
 import time
 from collections.abc import Callable
-from typing import Final
 
-from guestpass.authenticators import Forget
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
 from guestpass.principal import Principal
-from guestpass.records import AddCutoff, Cutoff
+from guestpass.records import AddCutoff, Cutoff, Ending
+from guestpass.revocation_feed import feed_of
+from guestpass.revocation_list import (
+    CUTOFF_KEPT,
+    FOREVER_MS,
+    account_name,
+    identity_name,
+    own_name,
+    subject_name,
+    token_name,
+)
 
-FOREVER_MS: Final = 2**53 - 1
-"""A cut-off that lies after everything."""
-
-CUTOFF_KEPT: Final = 3 * 86_400.0
-"""Seconds. What is minted lives a day at most, and is remembered for another."""
-
-
-def key_name(key_id: str) -> str:
-    """All that one API key minted."""
-    return f"key:{key_id}"
-
-
-def account_name(platform: str, account: str) -> str:
-    """All of one account."""
-    return f"account:{platform}:{account}"
-
-
-def session_name(session_id: str) -> str:
-    """One account session."""
-    return f"session:{session_id}"
-
-
-def token_name(jti: str) -> str:
-    """One signed token."""
-    return f"token:{jti}"
-
-
-def subject_name(platform: str, subject: str, account: str | None) -> str:
-    """All signed tokens of one subject in its account."""
-    return f"subject:{platform}:{subject}:{account or ''}"
-
-
-def signing_key_name(kid: str) -> str:
-    """All that one signing key signed."""
-    return f"kid:{kid}"
+Identity = tuple[str, str, str, str | None, str]
+"""(kind, issuer, platform, account, subject), as `Principal.identity` has it."""
 
 
 class Revocations:
-    """Ends signed tokens and sessions by what they have in common.
+    """Ends what is in a store. Every method raises `guestpass.errors.StoreUnavailable` where it is not ended.
 
-    `forget`, a guard's own, makes it count in this process at once; elsewhere it counts when the cached verdicts are
-    asked for anew.
+    Each answers the cut-off that is kept; what was minted at or before its instant has ended.
     """
 
-    def __init__(self, store: Answers, *, forget: Forget | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Answers, *, clock: Callable[[], float] = time.time) -> None:
         self._store = store
-        self._forget = forget
         self._clock = clock
+        self._feed = feed_of(store, clock)
 
-    def token(self, jti: str) -> None:
-        """End one signed token."""
-        drive(self._end(token_name(jti), lambda who: who.credential_id == jti))
+    def token(self, jti: str, *, platform: str) -> Cutoff:
+        """End one token that was signed here for a platform."""
+        return drive(self.token_from(jti, platform))
 
-    async def token_async(self, jti: str) -> None:
+    async def token_async(self, jti: str, *, platform: str) -> Cutoff:
         """`token`, without holding up the event loop."""
-        await drive_async(self._end(token_name(jti), lambda who: who.credential_id == jti))
+        return await drive_async(self.token_from(jti, platform))
 
-    def subject(self, platform: str, subject: str, account: str | None = None) -> None:
-        """End every signed token of a subject in its account that was signed until now."""
-        drive(self._end_subject(platform, subject, account))
+    def subject(self, platform: str, subject: str, account: str | None = None) -> Cutoff:
+        """End every token that was signed here for a subject in its account until now."""
+        return drive(self.subject_from(platform, subject, account))
 
-    async def subject_async(self, platform: str, subject: str, account: str | None = None) -> None:
+    async def subject_async(self, platform: str, subject: str, account: str | None = None) -> Cutoff:
         """`subject`, without holding up the event loop."""
-        await drive_async(self._end_subject(platform, subject, account))
+        return await drive_async(self.subject_from(platform, subject, account))
 
-    def account(self, platform: str, account: str) -> None:
-        """End every session and signed token of an account that was minted until now."""
-        drive(self._end_account(platform, account))
+    def account(self, platform: str, account: str) -> Cutoff:
+        """End everything of an account that was minted until now: sessions, tokens signed here, outside tokens that
+        name it."""
+        return drive(self.account_from(platform, account))
 
-    async def account_async(self, platform: str, account: str) -> None:
+    async def account_async(self, platform: str, account: str) -> Cutoff:
         """`account`, without holding up the event loop."""
-        await drive_async(self._end_account(platform, account))
+        return await drive_async(self.account_from(platform, account))
 
-    def _end_subject(self, platform: str, subject: str, account: str | None) -> Inquiry[None]:
+    def identity(self, identity: Identity) -> Cutoff:
+        """End everything of one identity (``principal.identity``) that was minted until now: all of one person's tokens
+        of an outside issuer. A token that does not say when it was issued has ended for good."""
+        return drive(self.identity_from(identity))
+
+    async def identity_async(self, identity: Identity) -> Cutoff:
+        """`identity`, without holding up the event loop."""
+        return await drive_async(self.identity_from(identity))
+
+    def credential(self, principal: Principal) -> Cutoff:
+        """End the one credential that proved a principal: a session, or a token of whatever issuer.
+
+        Raises ValueError for a key, which `ApiKeys.revoke` ends.
+        """
+        return drive(self.credential_from(principal))
+
+    async def credential_async(self, principal: Principal) -> Cutoff:
+        """`credential`, without holding up the event loop."""
+        return await drive_async(self.credential_from(principal))
+
+    def token_from(self, jti: str, platform: str) -> Inquiry[Cutoff]:
+        """`token` as an inquiry: drive the answer."""
+        return self._end(token_name(platform, jti), FOREVER_MS, self._clock() + CUTOFF_KEPT)
+
+    def subject_from(self, platform: str, subject: str, account: str | None) -> Inquiry[Cutoff]:
+        """`subject` as an inquiry: drive the answer."""
         # As they are signed: UUIDs in lower case.
-        whom = (platform, subject.lower(), account)
-        return self._end(subject_name(*whom), lambda who: (who.platform, who.subject, who.account) == whom)
+        return self._end(subject_name(platform, subject.lower(), account), None, self._clock() + CUTOFF_KEPT)
 
-    def _end_account(self, platform: str, account: str) -> Inquiry[None]:
-        whose = (platform, account)
-        return self._end(account_name(*whose), lambda who: (who.platform, who.account) == whose)
+    def account_from(self, platform: str, account: str) -> Inquiry[Cutoff]:
+        """`account` as an inquiry: drive the answer."""
+        # How long an outside token that names it may live, nobody here knows.
+        return self._end(account_name(platform, account), None, math.inf)
 
-    def _end(self, name: str, ended: Callable[[Principal], bool]) -> Inquiry[None]:
-        now = self._clock()
-        yield from ask(self._store, AddCutoff(Cutoff(name, int(now * 1000), now + CUTOFF_KEPT)))
-        if self._forget is not None:
-            self._forget(ended)
+    def identity_from(self, identity: Identity) -> Inquiry[Cutoff]:
+        """`identity` as an inquiry: drive the answer."""
+        return self._end(identity_name(*identity), None, math.inf)
+
+    def credential_from(self, principal: Principal) -> Inquiry[Cutoff]:
+        """`credential` as an inquiry: drive the answer."""
+        return self._end(own_name(principal), FOREVER_MS, principal.expires_at + CUTOFF_KEPT)
+
+    def _end(self, name: str, at_ms: int | None, kept_until: float) -> Inquiry[Cutoff]:
+        cutoff = yield from ask(self._store, AddCutoff(Ending(name, at_ms, kept_until)))
+        self._feed.note(cutoff)
+        return cutoff

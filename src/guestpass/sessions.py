@@ -7,6 +7,7 @@ be given away is `guestpass.minting`'s.
 import hashlib
 import hmac
 import json
+import math
 import re
 import secrets
 import time
@@ -27,14 +28,17 @@ from guestpass.purging import EVERY, Purger
 from guestpass.records import (
     AddSession,
     Conflict,
+    Cutoff,
+    FindCutoff,
     FindSession,
     FindSessionById,
-    FoundSession,
     Idempotency,
     RevokeSession,
     SessionRecord,
 )
 from guestpass.refusals import FieldError, Refusal
+from guestpass.revocation_feed import feed_of
+from guestpass.revocation_list import FOREVER_MS, names_of, session_name
 from guestpass.upkeep import UPKEEP
 from guestpass.values import as_collection, as_mapping
 
@@ -64,6 +68,9 @@ class AccountSession:
 class AccountSessions:
     """The account sessions in a store; makes, authenticates and revokes them."""
 
+    looks_up: Final = True
+    good_for: Final = math.inf
+
     def __init__(
         self,
         store: Answers,
@@ -73,20 +80,21 @@ class AccountSessions:
         randomness: Randomness = secrets.token_bytes,
     ) -> None:
         self._store = store
+        self.feed: Final = feed_of(store, clock)
         self._form: Final = OpaqueForm(prefix)
         self.prefixes: Final = (prefix,)
         self._clock = clock
         self._randomness = randomness
         self._mint: Final = Mint(store, clock)
-        self._memberships: list[Membership] = []
+        self._attached = False
         self._purger: Final = Purger(store, clock)
 
     def attach(self, membership: Membership, /) -> None:
         """Part of being an authenticator."""
         self._mint.attach(membership)
-        if not self._memberships:
+        if not self._attached:
+            self._attached = True
             UPKEEP.every(EVERY, self._purger.work)
-        self._memberships.append(membership)
 
     def kind_of(self, credential: Credential, /) -> str | None:
         """``account_session``, by the prefix."""
@@ -99,24 +107,14 @@ class AccountSessions:
         return self._find(credential.digest, now)
 
     def _find(self, secret_digest: bytes, now: float) -> Inquiry[Principal | Refusal]:
-        found = yield from ask(self._store, FindSession(secret_digest))
-        if found is None or not hmac.compare_digest(found.session.digest, secret_digest):
+        session = yield from ask(self._store, FindSession(secret_digest))
+        if session is None or not hmac.compare_digest(session.digest, secret_digest):
             return Refusal("credential_invalid", "session")
-        session = found.session
-        if _has_ended(found):
+        if session.revoked_at is not None:
             return Refusal("session_revoked", "session")
         if now >= session.grant.expires_at:
             return Refusal("session_expired", "session")
-        return Principal(
-            kind=ACCOUNT_SESSION,
-            # A session names no person: it is its account, as the key that made it vouches.
-            subject=_account(session.grant),
-            issuer=session.minted_by,
-            grant=session.grant,
-            credential_id=session.id,
-            minted_by=session.minted_by,
-            issued_at=session.minted_ms / 1000,
-        )
+        return _principal(session)
 
     def create(
         self,
@@ -189,8 +187,7 @@ class AccountSessions:
         if session is None or (by is not None and not _may_end(by.grant, session.grant)):
             raise Refused(Refusal("session_unknown", "session"))
         ended = yield from ask(self._store, RevokeSession(session_id, self._clock()))
-        for membership in self._memberships:
-            membership.forget(lambda principal: principal.credential_id == session_id)
+        self.feed.note(Cutoff(session_name(session_id), FOREVER_MS, session.grant.expires_at))
         if ended is None:
             raise Refused(Refusal("session_unknown", "session"))
         return ended
@@ -230,14 +227,29 @@ class AccountSessions:
 
     def _replayed(self, by: Principal, session: SessionRecord) -> Inquiry[int]:
         """The seconds that are left of a session made by an earlier request, whose old secret opens nothing now."""
-        for membership in self._memberships:
-            membership.forget(lambda principal: principal.credential_id == session.id)
+        self.feed.note(Cutoff(session_name(session.id), 0, session.grant.expires_at))
         left = int(session.grant.expires_at - self._clock())
+        names, minted_ms = names_of(_principal(session)), session.minted_ms
         found = yield from ask(self._store, FindSession(session.digest))
-        if found is None or _has_ended(found) or left <= 0 or not by.grant.covers(session.grant):
+        cutoff = yield from ask(self._store, FindCutoff(names))
+        ended = found is None or found.revoked_at is not None or (cutoff is not None and minted_ms <= cutoff)
+        if ended or left <= 0 or not by.grant.covers(session.grant):
             more = "The session that it made has ended, or is not this key's to give any more."
             raise Refused(Refusal("idempotency_conflict", "session", more))
         return left
+
+
+def _principal(session: SessionRecord) -> Principal:
+    return Principal(
+        kind=ACCOUNT_SESSION,
+        # A session names no person: it is its account, as the key that made it vouches.
+        subject=_account(session.grant),
+        issuer=session.minted_by,
+        grant=session.grant,
+        credential_id=session.id,
+        minted_by=session.minted_by,
+        issued_at=session.minted_ms / 1000,
+    )
 
 
 def enabled(policy: Policy, grant: Grant) -> dict[str, object]:
@@ -249,11 +261,6 @@ def enabled(policy: Policy, grant: Grant) -> dict[str, object]:
         }
         for component, features in policy.components.items()
     }
-
-
-def _has_ended(found: FoundSession) -> bool:
-    session, cutoff = found.session, found.cutoff_ms
-    return session.revoked_at is not None or (cutoff is not None and session.minted_ms <= cutoff)
 
 
 def _may_end(holder: Grant, session: Grant) -> bool:

@@ -5,6 +5,7 @@ own; `metadata` is one claim among them, and nothing in it ever authorises anyth
 """
 
 import json
+import math
 import re
 import secrets
 import time
@@ -17,13 +18,13 @@ from guestpass.authenticators import Membership
 from guestpass.credentials import Credential, Randomness
 from guestpass.errors import ConfigurationError, InvalidToken
 from guestpass.grants import ALL, Grant, Names
-from guestpass.inquiry import Inquiry, ask, drive, drive_async
+from guestpass.inquiry import Inquiry, drive, drive_async
 from guestpass.keyring import KeyRing
 from guestpass.minting import Asked, Mint, Minted
 from guestpass.principal import SIGNED_TOKEN, Principal
-from guestpass.records import FindCutoff
 from guestpass.refusals import FieldError, Refusal
-from guestpass.revocations import account_name, key_name, signing_key_name, subject_name, token_name
+from guestpass.revocation_feed import feed_of
+from guestpass.revocation_list import signing_key_name
 from guestpass.strict_json import decode_object
 from guestpass.tokens import UnverifiedToken, check_audience, check_times, sign, text_claim, verify
 from guestpass.values import FrozenDict, as_collection, as_mapping, frozen
@@ -55,6 +56,8 @@ class TokenSigner:
     `issuer` and `audience` are the ``iss`` and ``aud`` claims; both are set and checked.
     """
 
+    good_for: Final = math.inf
+
     def __init__(
         self,
         ring: KeyRing,
@@ -75,10 +78,21 @@ class TokenSigner:
         self._clock = clock
         self._randomness = randomness
         self._mint: Final = Mint(ring.store, clock)
+        self._memberships: list[Membership] = []
+        self.feed: Final = feed_of(ring.store, clock)
+        self.feed.subscribe(self._heard)
 
     def attach(self, membership: Membership, /) -> None:
         """Part of being an authenticator."""
         self._mint.attach(membership)
+        self._memberships.append(membership)
+
+    def _heard(self, names: frozenset[str] | None) -> None:
+        """A key that is distrusted ends what it signed, and nobody can tell of a principal which key that was."""
+        if names is None or any(name.startswith(_OF_A_KEY) for name in names):
+            self.ring.look_again()
+            for membership in self._memberships:
+                membership.forget(lambda principal: principal.kind == SIGNED_TOKEN)
 
     def kind_of(self, credential: Credential, /) -> str | None:
         """``signed_token``, by the issuer."""
@@ -162,23 +176,12 @@ class TokenSigner:
                 raise InvalidToken("it names no key of this ring")
             key, mode = found
             verify(token, key)
-            principal, minted_ms = _read_claims(token, check_times(token.claims, now=now, leeway=0))
+            principal = _read_claims(token, check_times(token.claims, now=now, leeway=0))
             if principal.mode != mode:
                 raise InvalidToken("its mode is not that of its key")
         except InvalidToken as invalid:
             return Refusal(invalid.code, "token")
-        ended_by = [
-            signing_key_name(token.kid or ""),
-            token_name(principal.credential_id),
-            key_name(principal.minted_by),
-            subject_name(principal.platform, principal.subject, principal.account),
-        ]
-        if principal.account is not None:
-            ended_by.append(account_name(principal.platform, principal.account))
-        cutoff = yield from ask(self.ring.store, FindCutoff(tuple(ended_by)))
-        if cutoff is not None and minted_ms <= cutoff:
-            return Refusal("token_revoked", "token")
-        return principal
+        return Refusal("token_revoked", "token") if self.ring.distrusts(token.kid) else principal
 
     def _sign(self, by: Principal, asked: Asked, subject: object, metadata: object) -> Inquiry[SignedToken]:
         sub = _read_id(asked, subject, self._randomness)
@@ -215,6 +218,7 @@ class TokenSigner:
         return claims
 
 
+_OF_A_KEY: Final = signing_key_name("")
 _PYTHON_NAMES: Final = {"account": "tenant_id"}
 _HTTP_NAMES: Final = {"account": "tenantId", "expires_in": "expiresIn"}
 
@@ -256,7 +260,7 @@ def _as_json(data: Mapping[object, object]) -> bytes | None:
     return encoded
 
 
-def _read_claims(token: UnverifiedToken, expires_at: float) -> tuple[Principal, int]:
+def _read_claims(token: UnverifiedToken, expires_at: float) -> Principal:
     """What the claims of a verified token say. Raises `InvalidToken`."""
     claims = token.claims
     mode, minted_ms, metadata = claims.get("mode"), claims.get("minted_ms"), as_mapping(claims.get("metadata", {}))
@@ -271,7 +275,7 @@ def _read_claims(token: UnverifiedToken, expires_at: float) -> tuple[Principal, 
         roles=_names_claim(claims, "roles"),
         expires_at=expires_at,
     )
-    principal = Principal(
+    return Principal(
         kind=SIGNED_TOKEN,
         subject=text_claim(claims, "sub"),
         issuer=token.issuer,
@@ -281,7 +285,6 @@ def _read_claims(token: UnverifiedToken, expires_at: float) -> tuple[Principal, 
         issued_at=minted_ms / 1000,
         metadata=cast("FrozenDict", frozen(metadata)),
     )
-    return principal, minted_ms
 
 
 def _names_claim(claims: Mapping[str, object], name: str) -> frozenset[str]:

@@ -1,0 +1,242 @@
+"""How a process learns of what was ended elsewhere: it keeps a copy of a store's list of cut-offs.
+
+Read once whole, then what is new twice a second, by upkeep and never by a request; a request waits for the first
+reading alone. Knows when the copy was last complete, and what a list that shrank means. Knows nothing of who is
+concerned.
+"""
+
+import logging
+import math
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, TypeAlias, TypeVar, cast
+
+from guestpass.errors import StoreUnavailable, Unavailable
+from guestpass.flights import Flight
+from guestpass.inquiry import Answers, Question
+from guestpass.records import BeginEpoch, Cutoff, CutoffPage, Epoch, ReadCutoffs
+from guestpass.revocation_list import RevocationList
+from guestpass.upkeep import UPKEEP, Upkeep
+
+T = TypeVar("T")
+
+POLL: Final = 0.5
+"""Seconds between two readings: what is ended counts everywhere within twice that."""
+
+PATIENCE: Final = 2.0
+"""Seconds that a request waits for the first reading at most, and that a failure is answered with at once."""
+
+RESTARTS: Final = 3
+"""How many epochs one reading goes through before it gives up."""
+
+TIDY: Final = 60.0
+"""Seconds between two droppings of what need not be remembered."""
+
+log = logging.getLogger("guestpass")
+security_log = logging.getLogger("guestpass.security")
+
+Heard: TypeAlias = Callable[[frozenset[str] | None], object]
+"""Told after every reading, with the names that have news; None where everything may have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitList(Question[None]):
+    """Wait until the list has been read, or could not be."""
+
+
+class RevocationFeed:
+    """One process's copy of one store's list; `feed_of` has it. Safe to use from any thread, and across `os.fork`."""
+
+    single_flight: Final = True
+
+    def __init__(
+        self,
+        store: Answers,
+        *,
+        clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
+        upkeep: Upkeep = UPKEEP,
+    ) -> None:
+        self.store: Final = store
+        self.list: Final = RevocationList()
+        self.complete_at = -math.inf
+        """When the copy was last known to be complete: Unix seconds, and of a clock that never goes back."""
+        self.complete_timer = -math.inf
+        self._clock = clock
+        self.timer: Final = timer
+        self._reached = 0
+        self._flight: Flight | None = None
+        self._failed_at = -math.inf
+        self._tidied_at = -math.inf
+        self._hearers: tuple[weakref.WeakMethod[Heard], ...] = ()
+        upkeep.every(POLL, self.poll)
+        _all.add(self)
+
+    def subscribe(self, heard: Heard) -> None:
+        """Have a bound method called after every reading and every `note`; its object is not kept alive for it."""
+        with self._lock:
+            self._hearers = (*(held for held in self._hearers if held() is not None), weakref.WeakMethod(heard))
+
+    def poll(self) -> None:
+        """Read what is new, in a thread of its own, unless that is going on. A job of the upkeep."""
+        self._tell(frozenset())
+        with self._lock:
+            self._depart()
+
+    def read(self) -> None:
+        """Read what is new, in this thread. Raises `Unavailable`."""
+        began, began_timer = self._clock(), self.timer()
+        restarts = 0
+        while True:
+            page = self.store.answer(ReadCutoffs(self._reached))
+            if self._is_another_list(page):
+                restarts += 1
+                if restarts > RESTARTS:
+                    raise StoreUnavailable("the list of revocations keeps changing its epoch")
+                self._start_over(page.epoch)
+                continue
+            self._take_in(page)
+            if page.reached >= page.position:
+                break
+        self.complete_at, self.complete_timer = began, began_timer
+        if began >= self._tidied_at + TIDY:
+            self._tidied_at = began
+            with self._lock:
+                self.list.drop(began)
+        self._tell(frozenset())
+
+    def note(self, *cutoffs: Cutoff) -> None:
+        """Take in what this process itself has just ended, without waiting for the next reading."""
+        with self._lock:
+            news = self.list.note(cutoffs)
+        if news:
+            self._tell(news)
+
+    def answer(self, question: Question[T], /) -> T:
+        """Answer `AwaitList`, in this thread."""
+        flight = self._join(question)
+        if flight is not None:
+            flight.wait(PATIENCE)
+        return cast("T", None)
+
+    async def answer_async(self, question: Question[T], /) -> T:
+        """Answer `AwaitList`, on asyncio."""
+        flight = self._join(question)
+        if flight is not None:
+            await flight.wait_async(PATIENCE)
+        return cast("T", None)
+
+    def _join(self, question: Question[T]) -> Flight | None:
+        if not isinstance(question, AwaitList):
+            raise TypeError(f"cannot answer {question!r}")
+        with self._lock:
+            if 0 <= self.timer() - self._failed_at < PATIENCE:
+                return None
+            return self._depart()
+
+    def _depart(self) -> Flight | None:
+        if self._flight is None:
+            flight = Flight(self.timer())
+            self._flight = flight
+            try:
+                flight.start(lambda: self._fly(flight))
+            except RuntimeError:
+                self._flight = None
+        return self._flight
+
+    def _fly(self, flight: Flight) -> None:
+        try:
+            self.read()
+        except Exception as problem:  # noqa: BLE001 - told below, and tried again
+            self._fail(problem)
+        else:
+            if self._failed_at > -math.inf:
+                self._failed_at = -math.inf
+                log.info("the list of revocations can be read again")
+        finally:
+            with self._lock:
+                if self._flight is flight:
+                    self._flight = None
+
+    def _fail(self, problem: Exception) -> None:
+        first = self._failed_at == -math.inf
+        self._failed_at = self.timer()
+        if not isinstance(problem, Unavailable):
+            log.error("the list of revocations could not be read", exc_info=problem)
+        elif first:
+            log.warning("the list of revocations could not be read: %s", problem)
+
+    def _is_another_list(self, page: CutoffPage) -> bool:
+        known = self.list.epoch
+        return known is not None and (page.epoch.id != known.id or page.position < self._reached)
+
+    def _start_over(self, epoch: Epoch) -> None:
+        known = self.list.epoch
+        if not epoch.after_loss or (known is not None and epoch.id == known.id):
+            security_log.critical(
+                "revocations_lost: the store lost its list of revocations, or went back to an older one;"
+                " what was minted before this instant is refused"
+            )
+            epoch = self.store.answer(BeginEpoch(epoch.id))
+        with self._lock:
+            self.list.begin(epoch)
+            self._reached = 0
+        self._tell(None)
+
+    def _take_in(self, page: CutoffPage) -> None:
+        with self._lock:
+            if self.list.epoch is None:
+                self.list.begin(page.epoch)
+            news = self.list.note(page.cutoffs)
+            self._reached = page.reached
+        if news:
+            self._tell(news)
+
+    def _tell(self, names: frozenset[str] | None) -> None:
+        for held in self._hearers:
+            heard = held()
+            if heard is not None:
+                try:
+                    heard(names)
+                except Exception:
+                    log.exception("a hearer of the list of revocations failed")
+
+    @property
+    def _lock(self) -> threading.Lock:
+        # Made at first use, so that gevent has patched by then; setdefault is atomic.
+        return cast("threading.Lock", self.__dict__.setdefault("_made_lock", threading.Lock()))
+
+    def after_fork(self) -> None:
+        """In a forked child: what was on its way in the parent is not on its way here."""
+        self.__dict__.pop("_made_lock", None)
+        self._flight = None
+
+
+_feeds: Final[weakref.WeakValueDictionary[int, RevocationFeed]] = weakref.WeakValueDictionary()
+_all: Final[weakref.WeakSet[RevocationFeed]] = weakref.WeakSet()
+
+
+def feed_of(store: Answers, clock: Callable[[], float] = time.time) -> RevocationFeed:
+    """This process's one copy of the list of `store`, made with `clock` where there is none yet."""
+    feed = _feeds.get(id(store))
+    if feed is None:
+        # It holds its store, so no other object can have that id as long as it is here.
+        feed = _feeds[id(store)] = RevocationFeed(store, clock=clock)
+    return feed
+
+
+def unique(feeds: Iterable[object]) -> tuple[RevocationFeed, ...]:
+    """The feeds among these, each once."""
+    return tuple(dict.fromkeys(feed for feed in feeds if isinstance(feed, RevocationFeed)))
+
+
+def _after_fork_in_child() -> None:
+    for feed in list(_all):
+        feed.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
