@@ -1,4 +1,4 @@
-"""Stores in a file of the test's own, and other users of that file."""
+"""Stores in a file of the test's own, and other users of that file; databases of a real PostgreSQL."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import Engine, create_engine
 
 from guestpass.stores.sql import SqlStore
+
+from .postgres_servers import Server, serving
 
 Opened: TypeAlias = Callable[..., SqlStore]
 
@@ -51,3 +53,39 @@ def bare(path: Path, opened: Callable[..., SqlStore]) -> Iterator[sqlite3.Connec
     connection = sqlite3.connect(path, isolation_level=None, timeout=0)
     yield connection
     connection.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def anywhere(request: pytest.FixtureRequest) -> str:
+    """Where a store can be opened in a SQL database, one after the other."""
+    place: str = request.getfixturevalue("url" if request.param == "sqlite" else "postgres_url")
+    return place
+
+
+@pytest.fixture
+def beside(anywhere: str) -> Iterator[Engine]:
+    """An engine of somebody else's for the same place."""
+    engine = create_engine(anywhere.replace("postgresql:", "postgresql+psycopg:"), hide_parameters=True)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A server that the tests of this process share; none of them ends it."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Server) -> str:
+    """A database without tables."""
+    postgres.run("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    return postgres.url()
+
+
+@pytest.fixture
+def guest(postgres: Server, postgres_url: str) -> str:
+    """The same database, for somebody with no more rights than it takes to be there."""
+    postgres.run("DROP ROLE IF EXISTS guest", "CREATE ROLE guest LOGIN", "GRANT USAGE ON SCHEMA public TO guest")
+    return postgres.url(user="guest")

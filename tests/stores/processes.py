@@ -6,18 +6,23 @@ process has threads and files of its own.
 
 import json
 import os
+import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from itertools import count
 from multiprocessing import get_context
+from typing import TypeVar
 
-from guestpass.errors import ConfigurationError
-from guestpass.records import AddSession, FindSession, SessionRecord
+from guestpass.errors import ConfigurationError, StoreUnavailable
+from guestpass.inquiry import Question
+from guestpass.records import AddSession, FindSession, RevokeSession, SessionRecord
 from guestpass.stores import Store, open_store
+from guestpass.testing.samples import NOW, asked, session
 
-from .samples import asked, session
+T = TypeVar("T")
 
 WAIT = 10.0  # more patience than the default, so that a busy machine fails no test
 
@@ -69,6 +74,36 @@ def write(url: str) -> None:
         threading.Thread(target=work).start()
 
 
+def create(url: str) -> None:
+    """Four threads make the requests whose numbers follow the URL, each until it is acknowledged, and end some."""
+    store = open_store(url, wait=WAIT)
+    numbers = iter(range(*map(int, sys.argv[3:])))
+
+    def work() -> None:
+        for number in numbers:
+            made = until_acknowledged(AddSession(session(f"{number} {os.getpid()}"), asked(str(number))))
+            assert isinstance(made, SessionRecord)
+            tell(["made", number, made.id])
+            if number % 5 == 0:
+                until_acknowledged(RevokeSession(made.id, NOW))
+                tell(["ended", number, made.id])
+
+    def until_acknowledged(question: Question[T]) -> T:
+        while True:
+            try:
+                return store.answer(question)
+            except StoreUnavailable as problem:
+                tell(["unavailable", 0, str(problem)])
+                time.sleep(0.05)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    store.close()
+
+
 def start(url: str) -> None:
     """Eight processes open a new store at the same instant, and keep a session each; ten times over."""
     together = get_context("fork").Barrier(8)
@@ -82,6 +117,31 @@ def start(url: str) -> None:
             store.close()
 
     joined([forked(work) for _ in range(8)])
+
+
+def together(url: str) -> None:
+    """Eight processes open one store at the same instant, and keep a session each."""
+    barrier = get_context("fork").Barrier(8)
+
+    def work() -> None:
+        barrier.wait(WAIT)
+        store = open_store(url, wait=WAIT)
+        keep(store, str(os.getpid()))
+        store.close()
+
+    joined([forked(work) for _ in range(8)])
+
+
+def half(url: str) -> None:
+    """A process is killed when it has made all changes to the tables, and before they count."""
+    from guestpass.stores import migrations
+
+    def end(_: object) -> None:
+        tell("changed")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    migrations.STEPS = (*migrations.STEPS, end)  # type: ignore[misc]
+    open_store(url, wait=WAIT)
 
 
 def same(url: str) -> None:
@@ -165,7 +225,9 @@ def refused(url: str) -> None:
         tell(str(error))
 
 
-PROGRAMS = {program.__name__: program for program in (write, start, same, fork, orphan, refused)}
+PROGRAMS = {
+    program.__name__: program for program in (write, create, start, together, half, same, fork, orphan, refused)
+}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](sys.argv[2])

@@ -13,10 +13,10 @@ from guestpass.errors import ConfigurationError
 from guestpass.records import AddSession, FindSessionById
 from guestpass.stores import open_store
 from guestpass.stores.sql import SqlStore
+from guestpass.testing.samples import session
 
 from .conftest import Opened
 from .running import run
-from .samples import session
 
 
 def test_connections_are_set_to_lose_nothing(opened: Opened, engine: Engine) -> None:

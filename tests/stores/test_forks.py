@@ -4,6 +4,7 @@ import pytest
 
 from guestpass.errors import StoreUnavailable
 from guestpass.records import FindSessionById, ListKeys
+from guestpass.stores import open_store
 from guestpass.stores.sql import SqlStore
 
 from .conftest import Opened
@@ -33,6 +34,15 @@ def test_a_child_forked_amid_a_hanging_question_answers_nothing(
     store.after_fork_in_child()
     with pytest.raises(StoreUnavailable, match="fork again"):
         store.answer(ListKeys())
+
+
+def test_a_process_may_fork_while_it_writes_to_postgresql(postgres_url: str) -> None:
+    store = open_store(postgres_url, wait=10)
+    for program in ("fork", "orphan"):
+        ids = run(program, postgres_url)
+        assert len(ids) == len(set(ids)) >= 3
+        assert all(store.answer(FindSessionById(one)) for one in ids)
+    store.close()
 
 
 def test_each_process_goes_on_with_a_copy() -> None:

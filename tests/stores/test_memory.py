@@ -7,8 +7,7 @@ import pytest
 from guestpass.errors import ConfigurationError
 from guestpass.stores import Store, open_store
 from guestpass.stores.memory import MemoryStore
-
-from .contract import StoreContract
+from guestpass.testing.store_contract import StoreContract
 
 
 class TestMemoryStore(StoreContract):

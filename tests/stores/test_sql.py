@@ -25,7 +25,6 @@ from guestpass.records import (
     FindKeyById,
     FindSession,
     FindSessionById,
-    FoundSession,
     ListKeys,
     ListSigningKeys,
     Purge,
@@ -33,11 +32,11 @@ from guestpass.records import (
     SessionRecord,
 )
 from guestpass.stores import Store, open_store
+from guestpass.testing.samples import NOW, asked, digest, key, session
+from guestpass.testing.store_contract import StoreContract
 
 from .conftest import Opened
-from .contract import StoreContract
 from .running import run, started
-from .samples import NOW, asked, digest, key, session
 
 
 class TestSqlite(StoreContract):
@@ -54,7 +53,7 @@ class TestSqlite(StoreContract):
 def test_what_one_store_keeps_the_next_one_finds(opened: Opened) -> None:
     first, second = opened(), opened()
     first.answer(AddSession(session()))
-    assert second.answer(FindSession(session().digest)) == FoundSession(session(), None)
+    assert second.answer(FindSession(session().digest)) == session()
     first.close()
     second.answer(RevokeSession("as_s", NOW))
     second.close()
@@ -102,7 +101,7 @@ def test_reads_go_on_while_another_process_writes(opened: Opened, bare: sqlite3.
     store.answer(AddSession(session()))
     bare.execute("BEGIN IMMEDIATE")
     bare.execute("DELETE FROM guestpass_sessions")
-    assert store.answer(FindSession(session().digest)) == FoundSession(session(), None)
+    assert store.answer(FindSession(session().digest)) == session()
     assert store.answer(FindSessionById("as_s")) == session()
     assert store.answer(FindKey(digest("x"))) is None
     assert store.answer(FindKeyById("x")) is None

@@ -3,6 +3,8 @@
 A store answers the questions of `guestpass.records`, where it says what can be asked and what is promised.
 """
 
+import time
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from guestpass.errors import ConfigurationError
@@ -12,7 +14,10 @@ __all__ = ["Store", "open_store"]
 
 T = TypeVar("T")
 
-_THERE_IS = "there is memory://, sqlite:///<path of a file> and postgresql://<user>:<password>@<host>/<database>"
+_THERE_IS = (
+    "there is memory://, sqlite:///<path of a file>, postgresql://<user>:<password>@<host>/<database>"
+    " and redis://<user>:<password>@<host>/<number>"
+)
 
 
 class Store(Protocol):
@@ -32,16 +37,20 @@ class Store(Protocol):
         ...
 
 
-def open_store(url: str, *, wait: float = 1.0) -> Store:
+def open_store(url: str, *, wait: float = 1.0, clock: Callable[[], float] = time.time) -> Store:
     """The store at `url`, ready to be asked; whoever opens it closes it.
 
     - ``memory://``: in this process alone, gone with it; needs nothing.
     - ``sqlite:///guestpass.db`` (relative), ``sqlite:////var/lib/guestpass.db`` (absolute): a file that any
       number of processes of one machine share, not one on a network. Needs the extra ``sql``.
-    - ``postgresql://user:password@host/database``: needs the extra ``sql`` and the driver psycopg 3.
+    - ``postgresql://user:password@host/database``: any number of machines, and on asyncio no threads. Needs the
+      extra ``postgresql``.
+    - ``redis://user:password@host:6379/0``, ``rediss://`` with TLS, ``valkey://``, ``valkeys://``, or
+      ``unix:///run/redis.sock?db=0``: any number of machines, and on asyncio no threads. Needs the extra ``redis``.
 
-    The tables are made at the first opening. `wait`, in seconds, is how long a question may wait for a
-    connection, for its turn or for a lock before it raises StoreUnavailable. Raises ConfigurationError for a
+    The tables are made at the first opening, and brought up to date by a newer release. `wait`, in seconds, is how
+    long a question may wait for a connection, for its turn or for a lock before it raises StoreUnavailable. `clock`,
+    in Unix seconds, is for stores without a clock of their own: in memory and SQLite. Raises ConfigurationError for a
     URL or a place that cannot work, StoreUnavailable for a database that does not answer.
     """
     scheme, separator, rest = url.partition("://")
@@ -55,13 +64,29 @@ def open_store(url: str, *, wait: float = 1.0) -> Store:
             raise ConfigurationError('nothing follows the slashes of a memory store: write open_store("memory://")')
         from guestpass.stores.memory import MemoryStore
 
-        return MemoryStore()
-    if family in ("sqlite", "postgresql"):
+        return MemoryStore(clock=clock)
+    if family == "sqlite":
         try:
             from guestpass.stores.sql import SqlStore
         except ModuleNotFoundError as missing:
-            if (missing.name or "").partition(".")[0] != "sqlalchemy":
-                raise
-            raise ConfigurationError(f'{family} stores need SQLAlchemy: pip install "guestpass[sql]"') from missing
-        return SqlStore(url, wait=wait)
+            raise _without(family, "sql", missing) from missing
+        return SqlStore(url, wait=wait, clock=clock)
+    if family == "postgresql":
+        try:
+            from guestpass.stores.postgres import PostgresStore
+        except ModuleNotFoundError as missing:
+            raise _without(family, "postgresql", missing) from missing
+        return PostgresStore(url, wait=wait)
+    if family in ("redis", "rediss", "valkey", "valkeys", "unix"):
+        try:
+            from guestpass.stores.redis import RedisStore
+        except ModuleNotFoundError as missing:
+            raise _without(family, "redis", missing) from missing
+        return RedisStore(url, wait=wait)
     raise ConfigurationError(f"no store has the scheme {scheme!r}: {_THERE_IS}")
+
+
+def _without(family: str, extra: str, missing: ModuleNotFoundError) -> Exception:
+    if missing.name is None or missing.name.startswith("guestpass"):
+        return missing
+    return ConfigurationError(f'{family} stores need {missing.name}: pip install "guestpass[{extra}]"')

@@ -4,12 +4,12 @@ Needs nothing but Python, keeps nothing on disk and shares nothing with other pr
 process goes on with a copy of its own.
 """
 
-import heapq
-import math
+import secrets
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from guestpass.errors import StoreUnavailable
 from guestpass.grants import Mode
@@ -19,82 +19,55 @@ from guestpass.records import (
     AddKey,
     AddSession,
     AddSigningKey,
+    BeginEpoch,
     ChangeKey,
     Conflict,
     Cutoff,
+    Ending,
+    Epoch,
     FindCutoff,
     FindKey,
     FindKeyById,
+    FindMinter,
     FindSession,
     FindSessionById,
-    FoundSession,
     Idempotency,
     KeyRecord,
     ListKeys,
     ListSigningKeys,
+    Minter,
+    NoteUses,
     Purge,
+    ReadCutoffs,
     RevokeSession,
+    RotateKey,
     SessionRecord,
     SigningKeyRecord,
 )
 from guestpass.stores import forks
-from guestpass.stores.sessions import account_of, cutoff_names, ended_at, remembered
+from guestpass.stores.memory_records import CutoffList, Mortal
+from guestpass.stores.sessions import account_of, end_of, ended_at, news_of, remembered
 
 T = TypeVar("T")
-K = TypeVar("K")
-R = TypeVar("R")
-
-
-class _Ending(Generic[K, R]):
-    """Records that end, by key; a purge looks at no record that is not due, however many there are."""
-
-    def __init__(self, ends_at: Callable[[R], float]) -> None:
-        self.records: dict[K, R] = {}
-        self._ends_at = ends_at
-        # When to look at which record: each that ends is in this heap at or before its end, at least once.
-        self._due: list[tuple[float, K]] = []
-
-    def put(self, key: K, record: R) -> None:
-        old = self.records.get(key)
-        self.records[key] = record
-        if old is None or self._ends_at(record) < self._ends_at(old):
-            self._look_again(key, record)
-
-    def purge(self, before: float, limit: int) -> list[R]:
-        gone: list[R] = []
-        while len(gone) < limit and self._due and self._due[0][0] < before:
-            _, key = heapq.heappop(self._due)
-            record = self.records.get(key)
-            if record is None:
-                continue
-            if self._ends_at(record) < before:
-                gone.append(self.records.pop(key))
-            else:
-                self._look_again(key, record)
-        return gone
-
-    def _look_again(self, key: K, record: R) -> None:
-        ends_at = self._ends_at(record)
-        if ends_at < math.inf:
-            heapq.heappush(self._due, (ends_at, key))
 
 
 class MemoryStore:
     """Answers every question of `guestpass.records` from memory, thread-safely, under one lock.
 
     Nothing that a request asks takes longer with more records than a look-up or a heap's logarithm does;
-    listing keys takes time in proportion to them.
+    listing keys takes time in proportion to them. `clock` is in Unix seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._lock = threading.Lock()
+        self._clock = clock
         self._closed = False
         self._keys: dict[str, KeyRecord] = {}
         self._key_ids: dict[bytes, str] = {}
-        self._sessions: _Ending[str, SessionRecord] = _Ending(ended_at)
+        self._sessions: Mortal[str, SessionRecord] = Mortal(ended_at)
         self._session_ids: dict[bytes, str] = {}
-        self._asked: _Ending[tuple[str, str], tuple[Idempotency, str]] = _Ending(lambda asked: asked[0].expires_at)
-        self._cutoffs: _Ending[str, Cutoff] = _Ending(lambda cutoff: cutoff.expires_at)
+        self._asked: Mortal[tuple[str, str], tuple[Idempotency, str]] = Mortal(lambda asked: asked[0].expires_at)
+        self._cutoffs = CutoffList(self._new_epoch(after_loss=False))
         self._signing_keys: dict[tuple[Mode, int], SigningKeyRecord] = {}
         forks.watch(self)
 
@@ -132,26 +105,36 @@ class MemoryStore:
                 return self._find_session(question)
             case FindKey():
                 return self._find_key(question)
+            case FindMinter():
+                return self._find_minter(question)
             case FindCutoff():
-                return self._find_cutoff(question)
+                return self._cutoffs.latest(question.names)
+            case ReadCutoffs():
+                return self._cutoffs.page(question.after, question.limit)
             case AddSession():
                 return self._add_session(question)
             case FindSessionById():
-                return self._find_session_by_id(question)
+                return self._sessions.records.get(question.id)
             case RevokeSession():
                 return self._revoke_session(question)
             case FindKeyById():
-                return self._find_key_by_id(question)
+                return self._keys.get(question.id)
             case AddKey():
                 self._add_key(question)
                 return None
             case ChangeKey():
                 return self._change_key(question)
+            case RotateKey():
+                return self._rotate_key(question)
+            case NoteUses():
+                self._note_uses(question)
+                return None
             case ListKeys():
                 return self._list_keys(question)
             case AddCutoff():
-                self._put_cutoff(question.cutoff)
-                return None
+                return self._end(question.ending)
+            case BeginEpoch():
+                return self._begin_epoch(question)
             case AddSigningKey():
                 return self._add_signing_key(question)
             case ListSigningKeys():
@@ -163,17 +146,20 @@ class MemoryStore:
 
     def _add_key(self, question: AddKey) -> None:
         key = question.key
-        if key.id in self._keys or key.digest in self._key_ids:
+        digests = {digest for digest in (key.digest, key.old_digest) if digest is not None}
+        if key.id in self._keys or digests & self._key_ids.keys():
             raise ValueError("the store has a key with this id or digest already")
         self._keys[key.id] = key
-        self._key_ids[key.digest] = key.id
+        self._key_ids.update(dict.fromkeys(digests, key.id))
 
     def _find_key(self, question: FindKey) -> KeyRecord | None:
         key_id = self._key_ids.get(question.digest)
         return None if key_id is None else self._keys[key_id]
 
-    def _find_key_by_id(self, question: FindKeyById) -> KeyRecord | None:
-        return self._keys.get(question.id)
+    def _find_minter(self, question: FindMinter) -> Minter | None:
+        now_ms = self._now_ms()
+        key = self._keys.get(question.id)
+        return None if key is None else Minter(key, now_ms)
 
     def _list_keys(self, question: ListKeys) -> tuple[KeyRecord, ...]:
         asked = (key for key in self._keys.values() if question.platform in (None, key.grant.platform))
@@ -190,8 +176,29 @@ class MemoryStore:
         if key.revoked_at is None:
             key = replace(key, revoked_at=question.revoked_at)
         self._keys[key.id] = key
-        self._put_cutoff(question.cutoff)
+        self._end(question.ending)
         return key
+
+    def _rotate_key(self, question: RotateKey) -> KeyRecord | None:
+        key = self._keys.get(question.id)
+        if key is None:
+            return None
+        if question.digest in self._key_ids:
+            raise ValueError("the store has a key with this id or digest already")
+        if key.old_digest is not None:
+            self._key_ids.pop(key.old_digest)
+        rotated = replace(key, digest=question.digest, old_digest=key.digest, old_until=question.old_until)
+        self._keys[key.id] = rotated
+        self._key_ids |= {question.digest: key.id, key.digest: key.id}
+        if question.ending is not None:
+            self._end(question.ending)
+        return rotated
+
+    def _note_uses(self, question: NoteUses) -> None:
+        for key_id, at in question.uses.items():
+            key = self._keys.get(key_id)
+            if key is not None and (key.last_used_at is None or key.last_used_at < at):
+                self._keys[key_id] = replace(key, last_used_at=at)
 
     def _add_session(self, question: AddSession) -> SessionRecord | Conflict:
         session, asked = question.session, question.idempotency
@@ -220,38 +227,37 @@ class MemoryStore:
         renewed = replace(session, digest=digest)
         self._sessions.put(renewed.id, renewed)
         self._session_ids[digest] = renewed.id
+        self._end(news_of(renewed))
         return renewed
 
-    def _find_session(self, question: FindSession) -> FoundSession | None:
+    def _find_session(self, question: FindSession) -> SessionRecord | None:
         session_id = self._session_ids.get(question.digest)
-        if session_id is None:
-            return None
-        session = self._sessions.records[session_id]
-        return FoundSession(session, self._latest(cutoff_names(session)))
-
-    def _find_session_by_id(self, question: FindSessionById) -> SessionRecord | None:
-        return self._sessions.records.get(question.id)
+        return None if session_id is None else self._sessions.records[session_id]
 
     def _revoke_session(self, question: RevokeSession) -> SessionRecord | None:
         session = self._sessions.records.get(question.id)
-        if session is not None and session.revoked_at is None:
+        if session is None:
+            return None
+        if session.revoked_at is None:
             session = replace(session, revoked_at=question.revoked_at)
             self._sessions.put(session.id, session)
+        self._end(end_of(session))
         return session
 
-    def _find_cutoff(self, question: FindCutoff) -> int | None:
-        return self._latest(question.names)
+    def _end(self, ending: Ending) -> Cutoff:
+        at_ms = self._now_ms() if ending.at_ms is None else ending.at_ms
+        return self._cutoffs.put(Cutoff(ending.name, at_ms, ending.expires_at))
 
-    def _latest(self, names: tuple[str, ...]) -> int | None:
-        cutoffs = self._cutoffs.records
-        return max((cutoffs[name].at_ms for name in names if name in cutoffs), default=None)
+    def _begin_epoch(self, question: BeginEpoch) -> Epoch:
+        if self._cutoffs.epoch.id == question.known:
+            self._cutoffs.epoch = self._new_epoch(after_loss=True)
+        return self._cutoffs.epoch
 
-    def _put_cutoff(self, cutoff: Cutoff) -> None:
-        old = self._cutoffs.records.get(cutoff.name)
-        if old is not None:
-            at_ms, expires_at = max(old.at_ms, cutoff.at_ms), max(old.expires_at, cutoff.expires_at)
-            cutoff = Cutoff(cutoff.name, at_ms, expires_at)
-        self._cutoffs.put(cutoff.name, cutoff)
+    def _new_epoch(self, *, after_loss: bool) -> Epoch:
+        return Epoch(secrets.token_hex(16), self._now_ms(), after_loss)
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
 
     def _add_signing_key(self, question: AddSigningKey) -> bool:
         key = question.key
@@ -270,5 +276,4 @@ class MemoryStore:
         for session in sessions:
             del self._session_ids[session.digest]
         asked = self._asked.purge(question.now, question.limit)
-        cutoffs = self._cutoffs.purge(question.now, question.limit)
-        return len(sessions) + len(asked) + len(cutoffs)
+        return len(sessions) + len(asked) + self._cutoffs.purge(question.now, question.limit)

@@ -22,7 +22,7 @@ def instant(value: float) -> float | None:
 
 def unending(value: float | None) -> float:
     """A stored Unix time as it is used."""
-    return math.inf if value is None else value
+    return math.inf if value is None else float(value)
 
 
 def key_row(key: KeyRecord) -> dict[str, object]:
@@ -31,17 +31,16 @@ def key_row(key: KeyRecord) -> dict[str, object]:
         "id": key.id,
         "digest": key.digest,
         "kind": key.kind,
-        **key_grant_row(key.grant),
+        "accounts": _text(key.grant.accounts),
+        **_grant_row(key.grant),
         "name": key.name,
         "created_at": key.created_at,
         "origins": _text(key.origins),
         "revoked_at": key.revoked_at,
+        "old_digest": key.old_digest,
+        "old_until": instant(key.old_until),
+        "last_used_at": key.last_used_at,
     }
-
-
-def key_grant_row(grant: Grant) -> dict[str, object]:
-    """The columns of an API key's row that hold its grant."""
-    return {"accounts": _text(grant.accounts), **_grant_row(grant)}
 
 
 def key_record(row: Row[Any]) -> KeyRecord:
@@ -55,6 +54,9 @@ def key_record(row: Row[Any]) -> KeyRecord:
         created_at=row.created_at,
         origins=cast("frozenset[str]", _names(row.origins)),
         revoked_at=row.revoked_at,
+        old_digest=row.old_digest,
+        old_until=unending(row.old_until),
+        last_used_at=row.last_used_at,
     )
 
 

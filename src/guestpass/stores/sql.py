@@ -6,20 +6,29 @@ the errors of SQLAlchemy and its drivers turn into ours. What is asked is writte
 """
 
 import sqlite3
-from contextlib import AbstractContextManager, nullcontext
-from typing import TypeVar, cast
+import time
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from guestpass.errors import ConfigurationError, StoreUnavailable
 from guestpass.inquiry import Question
-from guestpass.stores import engines, forks, tables
-from guestpass.stores.statements import READS, WRITES
+from guestpass.stores import engines, forks, migrations
+from guestpass.stores.cutoff_statements import ListMissing, make_list
+from guestpass.stores.deadlines import Within, left
+from guestpass.stores.engines import Engines
+from guestpass.stores.statements import READS, WRITES, Statement, is_alone
+from guestpass.stores.tables import VERSION
 from guestpass.stores.traffic import Gate, Turn
 
 T = TypeVar("T")
+
+_LONG: Final = 600.0
+"""Seconds that bringing the tables up to date may take, waiting for another process that does it included."""
 
 
 class SqlStore:
@@ -29,17 +38,21 @@ class SqlStore:
     opens its own store, or opens one and forks.
 
     `wait`, in seconds, bounds each wait: for a connection, for this process's turn to write (SQLite), and for
-    a lock.
+    a lock. In PostgreSQL it bounds a question as a whole, where the store made the engine itself.
 
     An engine that is handed in must hide its parameters; it stays its maker's to close. Its connections to
     SQLite get the store's settings, and nobody else may be using one when the process forks.
 
+    `clock`, in Unix seconds, is for SQLite; PostgreSQL has its own.
+
     Raises ConfigurationError for what cannot work, StoreUnavailable for a database that does not answer.
     """
 
-    def __init__(self, url_or_engine: str | URL | Engine, *, wait: float = 1.0) -> None:
+    def __init__(
+        self, url_or_engine: str | URL | Engine, *, wait: float = 1.0, clock: Callable[[], float] = time.time
+    ) -> None:
         self._own = not isinstance(url_or_engine, Engine)
-        self._engines = engines.connect(url_or_engine, wait)
+        self._engines = engines.connect(url_or_engine, wait, clock)
         self._wait = wait
         self._over = ""
         self._at_rest = True
@@ -52,7 +65,7 @@ class SqlStore:
         forks.watch(self)
 
     def __repr__(self) -> str:
-        return f"SqlStore({self._engines.engine.url.render_as_string(hide_password=True)!r})"
+        return f"{type(self).__name__}({self._engines.engine.url.render_as_string(hide_password=True)!r})"
 
     def answer(self, question: Question[T], /) -> T:
         """The answer to `question`, once what it changes is on disk.
@@ -61,26 +74,11 @@ class SqlStore:
         `guestpass.records`, ValueError for a record that cannot be kept: above all one whose id or digest is
         there already.
         """
-        kind = type(question)
-        read, write = READS.get(kind), WRITES.get(kind)
-        try:
-            with self._gate:
-                if self._over:
-                    raise StoreUnavailable(self._over)
-                if read is not None:
-                    with self._engines.reads.connect() as connection:
-                        return cast("T", read(connection, question))
-                if write is not None:
-                    with self._turn, self._engines.writes.begin() as connection:
-                        return cast("T", write(connection, question))
-        except (IntegrityError, DataError):
-            # Not "from" it: PostgreSQL quotes the values, and so a digest.
-            raise ValueError(
-                f"{kind.__name__}: the store has one with this id or digest, or cannot hold one of its values"
-            ) from None
-        except (DBAPIError, PoolTimeoutError) as problem:
-            raise StoreUnavailable(_reason(problem)) from problem
-        raise TypeError(f"{kind.__name__} is not a question that a store answers")
+        with in_our_words(question), self._gate:
+            if self._over:
+                raise StoreUnavailable(self._over)
+            with Within(self._wait):
+                return cast("T", self._ask(self._engines, question))
 
     def close(self) -> None:
         """Let the questions under way end, and close the connections. Closing twice is closing once."""
@@ -95,7 +93,8 @@ class SqlStore:
 
         SQLite keeps its locks in a process's memory as well as in the system. A child that inherits an open
         connection inherits the one and not the other: it takes the database for locked for ever, or believes
-        that it holds a lock, and the parent removes the journal that the child has just written to.
+        that it holds a lock, and the parent removes the journal that the child has just written to. A connection to
+        PostgreSQL would be one conversation that two processes hold.
         """
         self._at_rest = self._gate.shut(self._patience)
         self._engines.engine.dispose()
@@ -120,13 +119,37 @@ class SqlStore:
         self._gate = Gate()
         self._turn: AbstractContextManager[None] = Turn(self._wait) if self._engines.one_writer else nullcontext()
 
+    def _ask(self, engines: Engines, question: Question[Any]) -> object:
+        kind = type(question)
+        read, write = READS.get(kind), WRITES.get(kind)
+        if read is not None:
+            return self._read(engines, read, question)
+        if write is not None:
+            alone = is_alone(question)
+            with self._turn, engines.reads.connect() if alone else engines.writes.begin() as connection:
+                return write(connection, question, engines.instants)
+        raise TypeError(f"{kind.__name__} is not a question that a store answers")
+
+    def _read(self, engines: Engines, read: Statement, question: Question[Any]) -> object:
+        try:
+            with engines.reads.connect() as connection:
+                return read(connection, question, engines.instants)
+        except ListMissing:
+            with self._turn, engines.writes.begin() as connection:
+                make_list(connection, engines.instants)
+        except DBAPIError as problem:
+            # A server that is there again, behind connections that nobody told of its end: the pool has new ones now.
+            # A write is never asked twice, since nobody knows whether it was done.
+            if not problem.connection_invalidated or left() <= 0:
+                raise
+        with engines.reads.connect() as connection:
+            return read(connection, question, engines.instants)
+
     def _set_up(self) -> None:
         try:
-            try:
-                self._make_ready()
-            except (IntegrityError, ProgrammingError):
-                # Another process made the same table at the same instant: its tables are there now.
-                self._make_ready()
+            self._make_ready()
+        except ProgrammingError as problem:
+            raise ConfigurationError(f"the store's tables cannot be made or read: {_cause(problem)}") from problem
         except DBAPIError as problem:
             if getattr(problem.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
                 raise ConfigurationError("the store's file is not a SQLite database: name another one") from problem
@@ -135,16 +158,40 @@ class SqlStore:
             raise StoreUnavailable(_reason(problem)) from problem
 
     def _make_ready(self) -> None:
-        with self._engines.reads.connect() as connection:
-            if tables.is_ready(connection):
+        with Within(self._wait), self._engines.reads.connect() as connection:
+            self._look_at(connection)
+            if migrations.version_of(connection) == VERSION:
                 return
-        with self._engines.writes.begin() as connection:
-            tables.make_ready(connection)
+        with Within(_LONG), self._engines.writes.begin() as connection:
+            for statement in self._engines.lock:
+                connection.exec_driver_sql(statement)
+            migrations.bring_up_to_date(connection, self._engines.instants)
+
+    def _look_at(self, connection: Connection) -> None:
+        """Have a first look at the database that was opened."""
+
+
+@contextmanager
+def in_our_words(question: Question[Any]) -> Generator[None]:
+    """Turns what SQLAlchemy and its drivers raise into what a store raises."""
+    try:
+        yield
+    except (IntegrityError, DataError):
+        # Not "from" it: PostgreSQL quotes the values, and so a digest.
+        raise ValueError(
+            f"{type(question).__name__}: the store has one with this id or digest, or cannot hold one of its values"
+        ) from None
+    except (DBAPIError, PoolTimeoutError) as problem:
+        raise StoreUnavailable(_reason(problem)) from problem
 
 
 def _reason(problem: DBAPIError | PoolTimeoutError) -> str:
     if isinstance(problem, PoolTimeoutError):
         return "the store did not answer: every connection to it is in use"
+    return f"the store did not answer: {_cause(problem)}"
+
+
+def _cause(problem: DBAPIError) -> str:
     # One line of the driver's own, which says what is wrong with the database; SQL and values come after it.
     lines = str(problem.orig).splitlines()
-    return f"the store did not answer: {lines[0] if lines else type(problem.orig).__name__}"
+    return lines[0] if lines else type(problem.orig).__name__

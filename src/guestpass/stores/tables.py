@@ -1,44 +1,39 @@
-"""The tables of the SQL store, and their version.
+"""The tables of the SQL store, as they are in the newest version.
 
 Instants are double precision Unix seconds, `…_ms` whole milliseconds; NULL stands for "never". A set of names
 is JSON text, so that a look-up reads one row of one table. Knows no dialect; how a row and a record turn into
-each other is written in `guestpass.stores.rows`.
+each other is written in `guestpass.stores.rows`, how a database gets here in `guestpass.stores.migrations`.
 """
 
 from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
-    Connection,
     Double,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     Table,
     Text,
     UniqueConstraint,
-    func,
-    insert,
-    inspect,
-    select,
 )
 
-from guestpass.errors import ConfigurationError
-
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables below. Counts up with every change to them; `schema_version` keeps what a database has."""
 
 # The prefix keeps clear of the tables of an application whose database this is too.
-_metadata = MetaData()
+metadata: Final = MetaData()
 
 schema_version: Final = Table(
-    "guestpass_schema_version", _metadata, Column("version", Integer, primary_key=True, autoincrement=False)
+    "guestpass_schema_version", metadata, Column("version", Integer, primary_key=True, autoincrement=False)
 )
 
 api_keys: Final = Table(
     "guestpass_api_keys",
-    _metadata,
+    metadata,
     Column("id", Text, primary_key=True),
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
@@ -52,11 +47,15 @@ api_keys: Final = Table(
     Column("created_at", Double, nullable=False),
     Column("origins", Text, nullable=False),
     Column("revoked_at", Double),
+    Column("old_digest", LargeBinary),
+    Column("old_until", Double, server_default="0"),
+    Column("last_used_at", Double),
+    Index("ix_guestpass_api_keys_old_digest", "old_digest", unique=True),
 )
 
 sessions: Final = Table(
     "guestpass_sessions",
-    _metadata,
+    metadata,
     Column("id", Text, primary_key=True),
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("platform", Text, nullable=False),
@@ -74,7 +73,7 @@ sessions: Final = Table(
 
 idempotency: Final = Table(
     "guestpass_idempotency",
-    _metadata,
+    metadata,
     Column("minted_by", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("body", LargeBinary, nullable=False),
@@ -84,15 +83,30 @@ idempotency: Final = Table(
 
 cutoffs: Final = Table(
     "guestpass_cutoffs",
-    _metadata,
+    metadata,
     Column("name", Text, primary_key=True),
     Column("at_ms", BigInteger, nullable=False),
     Column("expires_at", Double, index=True),
+    # Where it stands in the list: what is added or moved gets the next one.
+    Column("position", BigInteger, nullable=False),
+    Index("ix_guestpass_cutoffs_position", "position", unique=True),
+)
+
+revocations: Final = Table(
+    "guestpass_revocations",
+    metadata,
+    # One row. Whoever adds a cut-off holds its lock until the end of the transaction, so the positions become
+    # visible in their order, and a reader never passes over one that is still on its way.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Text, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("after_loss", Boolean, nullable=False),
+    Column("position", BigInteger, nullable=False),
 )
 
 signing_keys: Final = Table(
     "guestpass_signing_keys",
-    _metadata,
+    metadata,
     Column("kid", Text, primary_key=True),
     Column("mode", Text, nullable=False),
     Column("serial", Integer, nullable=False),
@@ -103,22 +117,3 @@ signing_keys: Final = Table(
     Column("signs_from", Double, nullable=False),
     UniqueConstraint("mode", "serial"),
 )
-
-
-def is_ready(connection: Connection) -> bool:
-    """Whether the tables are there. ConfigurationError where a newer release made them."""
-    if not inspect(connection).has_table(schema_version.name):
-        return False
-    version = connection.scalar(select(func.max(schema_version.c.version))) or 0
-    if version > VERSION:
-        raise ConfigurationError(
-            f"the store's tables have version {version}, this guestpass knows {VERSION}: upgrade guestpass"
-        )
-    return bool(version == VERSION)
-
-
-def make_ready(connection: Connection) -> None:
-    """Make the tables, in the transaction that `connection` is in, unless they are there."""
-    if not is_ready(connection):
-        _metadata.create_all(connection, checkfirst=False)
-        connection.execute(insert(schema_version).values(version=VERSION))
