@@ -1,4 +1,5 @@
-"""The case table through every door, over ASGI on asyncio and trio and over WSGI: the doors cannot differ."""
+"""The case table through every door, over ASGI on asyncio and trio, over WSGI, and behind proxies: the doors cannot
+differ."""
 
 import functools
 import re
@@ -10,10 +11,12 @@ import flask
 import pytest
 from fastapi import FastAPI, Request, WebSocket
 
-from cases import CASES, ROUTES, UNROUTED, WS, Case, World, filled, world
+from cases import CASES, ISSUING, ROUTES, UNROUTED, WS, Case, World, filled, world
+from forwarding import PROXIES, behind
 from guestpass.asgi import ASGIApp, GuardMiddleware, Message, Receive, Scope, Send
 from guestpass.fastapi import needs, protect
 from guestpass.flask import protect as protect_flask
+from guestpass.forward_auth import ProxyName
 from guestpass.issuing_api import issuing_api
 from guestpass.issuing_wsgi import issuing_api as issuing_wsgi
 from guestpass.refusals import CASES as REFUSALS
@@ -213,6 +216,33 @@ def test_every_wsgi_door_gives_the_verdict_of_the_table(case: Case, name: str) -
     for _ in range(2):
         more = {"root_path": case.root_path, "raw": case.raw, "body": body_of(case, made)}
         judged_as(ask_wsgi(app, method, filled(case.target, made), headers, **more), case)
+
+
+# A proxy shows paths as they were sent, always.
+FORWARDED = [case for case in CASES if case.raw]
+
+
+@functools.cache
+def behind_proxy(proxy: ProxyName, root_path: str) -> tuple[World, ASGIApp]:
+    """One proxy with an application behind it, made once."""
+    made = world("forward auth", with_rules=True)
+    return made, behind(proxy, made.guard, root_path=root_path)
+
+
+# Caddy asks as Traefik does.
+@pytest.mark.anyio
+@pytest.mark.parametrize("proxy", [proxy for proxy in PROXIES if proxy != "caddy"])
+@pytest.mark.parametrize("case", FORWARDED, ids=lambda case: case.name)
+async def test_every_proxy_gives_the_verdict_of_the_table(case: Case, proxy: ProxyName) -> None:
+    made, app = behind_proxy(proxy, case.root_path)
+    if proxy == "envoy":
+        case = replace(case, code=ONE_HEADER.get(case.name, case.code))
+    if case in ISSUING:
+        # What the issuing API makes of a body is its own affair: whether it gets the request is the guard's.
+        reached = await call(GuardMiddleware(echo, made.guard), scope_of(case, made))
+        case = replace(case, status=reached.status, code=reached.code)
+    for _ in range(2):
+        judged_as(await call(app, scope_of(case, made)), case)
 
 
 @pytest.mark.anyio

@@ -11,7 +11,21 @@ import pytest
 import guestpass
 
 SOURCE = Path(guestpass.__file__).parent
-FOREIGN = ("starlette", "fastapi", "flask", "sqlalchemy", "httpx", "redis", "uvicorn", "h11", "websockets", "pydantic")
+FOREIGN = (
+    "starlette",
+    "fastapi",
+    "flask",
+    "litestar",
+    "quart",
+    "django",
+    "sqlalchemy",
+    "httpx",
+    "redis",
+    "uvicorn",
+    "h11",
+    "websockets",
+    "pydantic",
+)
 
 # What each name may load of what is heavy; all else may load none of it.
 ALLOWED = {
@@ -19,6 +33,9 @@ ALLOWED = {
     "guestpass.guard": (),
     "guestpass.signer": (),
     "guestpass.asgi": (),
+    "guestpass.forward_auth": (),
+    "guestpass.identity_headers": (),
+    "guestpass.proxying": (),
     "guestpass.starlette": ("starlette",),
     "guestpass.fastapi": ("starlette", "fastapi", "pydantic"),
     "guestpass.wsgi": (),
@@ -99,7 +116,7 @@ def test_imports_point_one_way() -> None:
 
 def test_the_core_imports_no_door() -> None:
     graph = _graph()
-    asgi = ("asgi", "starlette", "fastapi", "issuing_api", "routes")
+    asgi = ("asgi", "starlette", "fastapi", "forward_auth", "issuing_api", "routes")
     wsgi = ("wsgi", "flask", "flask_origins", "flask_routes", "issuing_wsgi")
     doors = {f"guestpass.{name}" for name in (*asgi, *wsgi, "cli")}
     for name, imported in graph.items():

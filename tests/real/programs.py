@@ -60,6 +60,11 @@ class Program:
                 return found
         raise AssertionError("it ended, and had said: " + "".join(self._said))
 
+    @property
+    def said(self) -> str:
+        """All that it has printed so far, on either stream."""
+        return "".join(self._said)
+
     def end(self) -> None:
         """End it at once, as a machine ends that loses its power."""
         self._process.kill()
