@@ -22,7 +22,8 @@ def principal_of(source: object) -> Principal: ...
 @overload
 def principal_of(source: object, default: D) -> Principal | D: ...
 def principal_of(source: object, default: object = _Unset.UNSET) -> object:
-    """Who is calling, from an ASGI scope, a WSGI environ, or a request or WebSocket that carries one.
+    """Who is calling, from an ASGI scope, a WSGI environ, or a request or WebSocket that carries one at ``scope`` or
+    ``environ``: those of Starlette, FastAPI, Litestar, Quart, Django and Flask do.
 
     On a public route there is nobody: `default` if one is given, else `NoPrincipal` is raised. Raises `NotGuarded`
     where no guard ran, and TypeError for what carries no request.
