@@ -614,3 +614,15 @@ def test_a_question_that_was_answered_is_not_asked_again() -> None:
 
     with pytest.raises(TypeError, match="had been told of"):
         _final(OwnsAccount("plat", "acct_1"))
+
+
+# --- revocations -----------------------------------------------------------------------------------------------------
+
+
+def test_a_guard_without_a_store_or_with_several_says_what_to_write() -> None:
+    stores = [open_store("memory://") for _ in range(2)]
+    one, other = (AccountSessions(store, prefix=prefix) for store, prefix in zip(stores, ("cs", "ds"), strict=True))
+    for authenticators in ([GatePasses()], [one, other]):
+        guard = Guard(authenticators=authenticators, policy=Policy(Rule("GET /")), mode="live")
+        with pytest.raises(ConfigurationError, match=r"write Revocations\(store\)"):
+            _ = guard.revocations

@@ -1,5 +1,6 @@
 """How a process learns of what was ended elsewhere, and what it does where it cannot."""
 
+import asyncio
 import gc
 import logging
 import os
@@ -310,6 +311,7 @@ def test_after_a_failure_nobody_waits(clock: Clock) -> None:
     feed.answer(AwaitList())
     for _ in range(50):
         feed.answer(AwaitList())
+        asyncio.run(feed.answer_async(AwaitList()))
     assert len(scripted.asked) == 1
     timer.advance(2)
     feed.answer(AwaitList())

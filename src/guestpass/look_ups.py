@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Hashable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar, cast
 
@@ -83,8 +83,7 @@ class _UnderWay(Generic[T]):
     def land(self) -> None:
         self._over = True
         for future in list(self._waiting):
-            if not future.done():
-                future.set_result(None)
+            _resolve(future)
 
     def answer(self, question: Question[U], /) -> U:
         with contextlib.suppress(TimeoutError):
@@ -102,9 +101,15 @@ class _UnderWay(Generic[T]):
         future: Future[None] = Future()
         # One each, so that nobody's end is another's.
         self._waiting.append(future)
-        if self._over and not future.done():
-            future.set_result(None)
+        if self._over:
+            _resolve(future)
         return future
+
+
+def _resolve(future: "Future[None]") -> None:
+    # Whoever waited may have left, and two may do this at once.
+    with contextlib.suppress(InvalidStateError):
+        future.set_result(None)
 
 
 def _in_place(inquiry: Inquiry[T], places: threading.BoundedSemaphore) -> Inquiry[T]:
