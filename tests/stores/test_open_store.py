@@ -27,8 +27,10 @@ assert not [name for name in sys.modules if name.startswith(("sqlalchemy", "sqli
     ("missing", "url", "told"),
     [
         ("sqlalchemy", "sqlite:///x.db", 'pip install "guestpass[sql]"'),
-        ("sqlalchemy", "postgresql://localhost/x", 'pip install "guestpass[sql]"'),
-        ("psycopg", "postgresql://localhost/x", 'the driver psycopg: pip install "guestpass[sql]" "psycopg[binary]"'),
+        *(
+            (package, "postgresql://localhost/x", f'need {package}: pip install "guestpass[postgresql]"')
+            for package in ("sqlalchemy", "greenlet", "psycopg")
+        ),
     ],
 )
 def test_what_is_missing_is_named_with_its_pip_line(missing: str, url: str, told: str) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from itertools import count
+from typing import Any
 
 import pytest
 import redis
@@ -338,3 +340,52 @@ def test_a_revocation_of_what_cannot_be_read_is_not_acknowledged(store: RedisSto
     admin.set(f"{{{store._place.prefix}}}session:{session().digest.hex()}", "x")
     with pytest.raises(StoreUnavailable):
         store.answer(RevokeSession("as_s", NOW))
+
+
+def test_an_answer_to_another_request_is_not_taken(
+    server: Server, store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal's exception between sending and reading leaves a connection behind that owes an answer."""
+    for name in "ab":
+        store.answer(AddSession(session(name)))
+    store.answer(FindSession(session("a").digest))
+    read = redis.Connection.read_response
+
+    def break_off(self: redis.Connection, **settings: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as pool:
+        with server.stopped():
+            monkeypatch.setattr("redis.connection.AbstractConnection.read_response", break_off)
+            with pytest.raises(KeyboardInterrupt):
+                store.answer(FindSession(session("a").digest))
+            assert redis.Connection.read_response is read
+            sent = threading.Event()
+            send: Any = redis.Connection.send_command
+
+            def note(self: redis.Connection, *args: object, **settings: object) -> None:
+                send(self, *args, **settings)
+                sent.set()
+
+            monkeypatch.setattr("redis.connection.AbstractConnection.send_command", note)
+            asking = pool.submit(store.answer, FindSession(session("b").digest))
+            assert sent.wait(WAIT + SLACK)
+        with pytest.raises(StoreUnavailable, match="for another request"):
+            asking.result()
+    for name in "ab":
+        assert store.answer(FindSession(session(name).digest)) == session(name)
+
+
+def test_connections_that_the_server_closed_are_no_outage(store: RedisStore, admin: Admin) -> None:
+    """As with its setting ``timeout``."""
+
+    async def idle() -> None:
+        for _ in range(3):
+            assert store.answer(ReadCutoffs(0)).cutoffs == ()
+            assert (await store.answer_async(ReadCutoffs(0))).cutoffs == ()
+            assert admin.client_kill_filter(_type="normal", skipme=True) >= 2
+            for _ in range(10):
+                await asyncio.sleep(0)  # turns of the loop, in which it hears of it
+
+    asyncio.run(idle())

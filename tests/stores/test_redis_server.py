@@ -149,6 +149,11 @@ def test_a_server_that_is_another_thing_is_refused(settings: tuple[str, ...], to
         RedisStore(server.url)
 
 
+def test_the_documentation_names_that_user() -> None:
+    documents = (Path(__file__).parents[2] / "docs").glob("stores*.md")
+    assert [document for document in documents if ACL in document.read_text()]
+
+
 # TLS
 
 

@@ -5,6 +5,7 @@ A store answers the questions of `guestpass.records`, where it says what can be 
 
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Protocol, TypeVar
 
 from guestpass.errors import ConfigurationError
@@ -73,6 +74,7 @@ def open_store(url: str, *, wait: float = 1.0, clock: Callable[[], float] = time
         return SqlStore(url, wait=wait, clock=clock)
     if family == "postgresql":
         try:
+            import_module("greenlet")  # without which SQLAlchemy fails in a way of its own
             from guestpass.stores.postgres import PostgresStore
         except ModuleNotFoundError as missing:
             raise _without(family, "postgresql", missing) from missing

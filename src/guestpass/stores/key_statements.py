@@ -21,15 +21,22 @@ from guestpass.stores import rows
 from guestpass.stores.cutoff_statements import put
 from guestpass.stores.helpers import storable
 from guestpass.stores.instants import Instants
+from guestpass.stores.look_ups import LookUp
 from guestpass.stores.tables import api_keys
 
 _key = api_keys.c
 
 # One index after the other, and the second only where the first has nothing.
-_BY_DIGEST: Final = union_all(
-    select(api_keys).where(_key.digest == bindparam("digest")),
-    select(api_keys).where(_key.old_digest == bindparam("digest")),
-).limit(1)
+BY_DIGEST: Final = LookUp(
+    api_keys,
+    union_all(
+        select(api_keys).where(_key.digest == bindparam("digest")),
+        select(api_keys).where(_key.old_digest == bindparam("digest")),
+    ).limit(1),
+    "digest",
+    lambda question: question.digest,
+    rows.key_record,
+)
 _BY_ID: Final = select(api_keys).where(_key.id == bindparam("id"))
 _USED: Final = (
     update(api_keys)
@@ -39,7 +46,7 @@ _USED: Final = (
 
 
 def find_key(connection: Connection, question: FindKey, _: Instants) -> KeyRecord | None:
-    row = connection.execute(_BY_DIGEST, {"digest": question.digest}).first()
+    row = connection.execute(BY_DIGEST.statement, {"digest": question.digest}).first()
     return None if row is None else rows.key_record(row)
 
 
@@ -124,5 +131,5 @@ def _keep(connection: Connection, key: KeyRecord) -> None:
 def _refuse_known(connection: Connection, digest: bytes) -> None:
     # Each column has an index that holds against everybody; that a digest is not in the *other* column either holds
     # but for two who bring the same random digest at the same instant.
-    if connection.execute(_BY_DIGEST, {"digest": digest}).first() is not None:
+    if connection.execute(BY_DIGEST.statement, {"digest": digest}).first() is not None:
         raise ValueError("the store has a key with this id or digest already")

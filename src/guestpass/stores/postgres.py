@@ -5,8 +5,6 @@ Knows which event loop has which connections. Everything else it has from `guest
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
 from typing import Final, TypeVar, cast
 
 from sqlalchemy import URL, Connection, func, select
@@ -35,10 +33,10 @@ class PostgresStore(SqlStore):
     `answer_async` is cancelled, the question itself goes on to its end: what it changes may be kept.
     """
 
-    def __init__(self, url: str | URL, *, wait: float = 1.0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, url: str | URL, *, wait: float = 1.0) -> None:
         self._url = engines.parsed(url)
         self._pools: dict[asyncio.AbstractEventLoop, LoopPool] = {}
-        super().__init__(url, wait=wait, clock=clock)
+        super().__init__(url, wait=wait)
 
     async def answer_async(self, question: Question[T], /) -> T:
         """`answer`, on asyncio; it never holds up the event loop."""

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -78,14 +79,14 @@ def engine(url: URL, wait: float) -> Engine:
     """
     made = create_engine(_known(url), **_pool(url, wait))
     event.listen(made, "do_connect", _connect)
-    event.listen(made, "checkout", _refuse_dead)
+    event.listen(made, "checkout", _refuse_unfit)
     return made
 
 
 def async_engine(url: URL, wait: float) -> AsyncEngine:
     """`engine`, for asyncio."""
     made = create_async_engine(_known(url), **_pool(url, wait, async_creator_fn=_connect_async))
-    event.listen(made.sync_engine, "checkout", _refuse_dead)
+    event.listen(made.sync_engine, "checkout", _refuse_unfit)
     return made
 
 
@@ -102,6 +103,8 @@ def _pool(url: URL, wait: float, **more: object) -> dict[str, Any]:
         "max_overflow": MORE,
         "pool_timeout": wait,
         "pool_use_lifo": True,
+        # Whoever begins a transaction ends it; `_refuse_unfit` holds it against them.
+        "pool_reset_on_return": None,
         "use_native_hstore": False,  # which would cost each new pool one more question
     }
 
@@ -182,11 +185,11 @@ def _left() -> float | None:
     return None if seconds == math.inf else max(0.0, seconds)
 
 
-def _refuse_dead(_: object, record: Any, __: object) -> None:
+def _refuse_unfit(_: object, record: Any, __: object) -> None:
     """Have the pool take another connection in the place of one whose server has gone, before anything is asked."""
     connection = record.driver_connection
-    if connection.closed or _can_be_read(connection.pgconn.socket):
-        # A server says nothing to a client that asks nothing, but for its last words.
+    # A server says nothing to a client that asks nothing, but for its last words.
+    if connection.pgconn.transaction_status != TransactionStatus.IDLE or _can_be_read(connection.pgconn.socket):
         raise DisconnectionError
 
 

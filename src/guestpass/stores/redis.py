@@ -6,6 +6,7 @@ Knows when the server is asked, and that whatever goes wrong there is an outage.
 """
 
 import secrets
+from itertools import count
 from typing import TypeVar, cast
 
 import redis
@@ -15,7 +16,7 @@ from guestpass.errors import ConfigurationError, StoreUnavailable
 from guestpass.inquiry import Question
 from guestpass.stores import forks, redis_scripts, redis_server
 from guestpass.stores.redis_clients import LoopClients, ThreadClient
-from guestpass.stores.redis_errors import FOR_GOOD, FOREIGN, code_of, reason, unavailable
+from guestpass.stores.redis_errors import FOR_GOOD, FOREIGN, LEADS_ASTRAY, NotForUs, code_of, reason, unavailable
 from guestpass.stores.redis_questions import QUESTIONS, Call, Steps
 from guestpass.stores.redis_records import Reply, Unreadable
 from guestpass.stores.redis_url import place
@@ -23,8 +24,11 @@ from guestpass.stores.traffic import Gate
 
 T = TypeVar("T")
 
-# What a child process must not finalise: its parent is still using it.
-_inherited: list[object] = []
+_requests = count()
+
+# The connections of event loops that a child process inherits and must not close: it would take them out of what its
+# parent's loop listens to.
+_inherited: list[LoopClients] = []
 
 
 class RedisStore:
@@ -34,8 +38,8 @@ class RedisStore:
     server without one is warned of. Any number of threads, event loops and processes may use one server; stores of
     different `prefix` keep apart. The prefix may also stand in the URL: ``redis://localhost/0?prefix=billing:``.
 
-    `wait`, in seconds, bounds each wait: for a connection, and for the server. A question takes no longer than twice
-    that. None is asked twice.
+    `wait`, in seconds, bounds each wait: for a connection, and for the server. Where the server says nothing, that is
+    known after twice that at most. Nothing is asked twice.
 
     Raises ConfigurationError for what cannot work, StoreUnavailable for a server that does not answer.
     """
@@ -115,7 +119,7 @@ class RedisStore:
 
     def after_fork_in_child(self) -> None:
         """Go on with connections of one's own."""
-        _inherited.extend((self._threads, self._loops))
+        _inherited.append(self._loops)
         self._begin()
 
     def _begin(self) -> None:
@@ -141,7 +145,7 @@ class RedisStore:
         try:
             return self._asked(call)
         except redis.RedisError as problem:
-            if code_of(problem) == "READONLY":
+            if code_of(problem) in LEADS_ASTRAY:
                 self._threads.renew()
             raise unavailable(problem) from None
 
@@ -149,22 +153,29 @@ class RedisStore:
         try:
             return await self._asked_async(call)
         except redis.RedisError as problem:
-            if code_of(problem) == "READONLY":
+            if code_of(problem) in LEADS_ASTRAY:
                 self._loops.renew()
             raise unavailable(problem) from None
 
     def _asked(self, call: Call) -> Reply:
+        tag = self._tag()
         try:
-            return self._threads.run("EVALSHA", call.script.sha, 1, self._prefix, *call.arguments)
+            reply = self._threads.run("EVALSHA", call.script.sha, 2, self._prefix, tag, *call.arguments)
         except NoScriptError:
             # A server that has not seen it, or has forgotten, has done nothing yet.
-            return self._threads.run("EVAL", call.script.source, 1, self._prefix, *call.arguments)
+            reply = self._threads.run("EVAL", call.script.source, 2, self._prefix, tag, *call.arguments)
+        return _for_us(reply, tag)
 
     async def _asked_async(self, call: Call) -> Reply:
+        tag = self._tag()
         try:
-            return await self._loops.run("EVALSHA", call.script.sha, 1, self._prefix, *call.arguments)
+            reply = await self._loops.run("EVALSHA", call.script.sha, 2, self._prefix, tag, *call.arguments)
         except NoScriptError:
-            return await self._loops.run("EVAL", call.script.source, 1, self._prefix, *call.arguments)
+            reply = await self._loops.run("EVAL", call.script.source, 2, self._prefix, tag, *call.arguments)
+        return _for_us(reply, tag)
+
+    def _tag(self) -> str:
+        return f"{self._prefix}{next(_requests)}"
 
     def _steps(self, question: Question[T]) -> Steps[T]:
         if self._over:
@@ -174,3 +185,11 @@ class RedisStore:
         if steps is None:
             raise TypeError(f"{kind.__name__} is not a question that a store answers")
         return cast("Steps[T]", steps(question))
+
+
+def _for_us(reply: Reply, tag: str) -> Reply:
+    # Whoever breaks off between sending and reading, by an exception out of a signal, leaves its answer in the
+    # connection for the next: who would be taken for somebody else.
+    if not isinstance(reply, list) or len(reply) != 2 or reply[0] != tag.encode():
+        raise NotForUs
+    return reply[1]

@@ -199,7 +199,7 @@ class _LoopClient:
 
     async def aclose(self) -> None:
         await self._close_old()
-        await self._client.connection_pool.disconnect()
+        await self._disconnect(self._client)
 
     async def finish(self) -> None:
         await self.aclose()
@@ -210,10 +210,14 @@ class _LoopClient:
         if self._running:
             await asyncio.wait(tuple(self._running), timeout=2 * self._wait)
         for client in tuple(self._old):
-            await client.connection_pool.disconnect()
+            await self._disconnect(client)
             # Not before: who is cancelled meanwhile leaves it for the end of the loop.
             with suppress(ValueError):
                 self._old.remove(client)
+
+    async def _disconnect(self, client: _AsyncClient) -> None:
+        with suppress(redis.RedisError):  # A server that hangs does not say goodbye.
+            await client.connection_pool.disconnect()
 
     def _later(self, closing: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(closing)

@@ -23,6 +23,9 @@ _FORBIDDEN: Final = re.compile("user executing the script|ACL failure")
 FOREIGN: Final = "a key of its prefix holds something else: give the store a prefix of its own, ?prefix=<name>:"
 CLUSTER: Final = "it belongs to a Redis Cluster, which this store does not support: name a server that stands alone"
 
+LEADS_ASTRAY: Final = frozenset({"READONLY", "MIXED"})
+"""The words after which open connections are not to be used any more."""
+
 FOR_GOOD: Final = frozenset({"WRONGTYPE", "MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN"})
 """The words that no waiting will change."""
 
@@ -37,8 +40,13 @@ _SAID: Final = {
     "WRONGPASS": "it does not take the user and password of the URL",
     "LOADING": "it is still loading its data",
     "BUSY": "it is busy with a script",
+    "MIXED": "what it said was for another request",
     "MASTERDOWN": "it is a replica that has lost its primary",
 }
+
+
+class NotForUs(exceptions.RedisError):
+    """An answer to another request."""
 
 
 # redis-py takes the word off some errors, and makes a class of it.
@@ -52,6 +60,7 @@ _CLASSES: Final = (
     (exceptions.ClusterCrossSlotError, "CROSSSLOT"),
     (exceptions.AskError, "MOVED"),
     (exceptions.TryAgainError, "TRYAGAIN"),
+    (NotForUs, "MIXED"),
 )
 
 

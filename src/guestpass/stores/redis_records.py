@@ -57,7 +57,7 @@ def text(given: Reply) -> str:
 
 def seconds(instant: float) -> str:
     """A Unix time, exactly; ``inf`` and ``-inf`` where there is none."""
-    return repr(float(instant))
+    return repr(float(instant) + 0.0)  # minus zero is zero
 
 
 def milliseconds(instant: int) -> str:

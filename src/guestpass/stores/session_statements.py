@@ -19,6 +19,7 @@ from guestpass.stores import rows
 from guestpass.stores.cutoff_statements import put
 from guestpass.stores.helpers import changed, inserted, storable
 from guestpass.stores.instants import Instants
+from guestpass.stores.look_ups import LookUp
 from guestpass.stores.sessions import end_of, ended_at, news_of, remembered
 from guestpass.stores.tables import idempotency, sessions
 
@@ -27,14 +28,20 @@ _TRIES: Final = 4
 
 _session, _asked = sessions.c, idempotency.c
 
-_BY_DIGEST: Final = select(sessions).where(_session.digest == bindparam("digest"))
+BY_DIGEST: Final = LookUp(
+    sessions,
+    select(sessions).where(_session.digest == bindparam("digest")),
+    "digest",
+    lambda question: question.digest,
+    rows.session_record,
+)
 _BY_ID: Final = select(sessions).where(_session.id == bindparam("id"))
 _INSERT: Final = insert(sessions)
 _ASKED: Final = select(idempotency).where(_asked.minted_by == bindparam("minted_by"), _asked.key == bindparam("key"))
 
 
 def find_session(connection: Connection, question: FindSession, _: Instants) -> SessionRecord | None:
-    row = connection.execute(_BY_DIGEST, {"digest": question.digest}).first()
+    row = connection.execute(BY_DIGEST.statement, {"digest": question.digest}).first()
     return None if row is None else rows.session_record(row)
 
 

@@ -8,7 +8,7 @@ the errors of SQLAlchemy and its drivers turn into ours. What is asked is writte
 import sqlite3
 import time
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine
@@ -21,7 +21,8 @@ from guestpass.stores import engines, forks, migrations
 from guestpass.stores.cutoff_statements import ListMissing, make_list
 from guestpass.stores.deadlines import Within, left
 from guestpass.stores.engines import Engines
-from guestpass.stores.statements import READS, WRITES, Statement, is_alone
+from guestpass.stores.look_ups import LookUpFailed, ReadyLookUp
+from guestpass.stores.statements import LOOK_UPS, READS, WRITES, Statement, is_alone
 from guestpass.stores.tables import VERSION
 from guestpass.stores.traffic import Gate, Turn
 
@@ -53,6 +54,9 @@ class SqlStore:
     ) -> None:
         self._own = not isinstance(url_or_engine, Engine)
         self._engines = engines.connect(url_or_engine, wait, clock)
+        # Of an engine that is handed in nobody knows what its connections do besides.
+        asked = LOOK_UPS.items() if self._own else ()
+        self._look_ups = {kind: ReadyLookUp(one, self._engines.engine.dialect) for kind, one in asked}
         self._wait = wait
         self._over = ""
         self._at_rest = True
@@ -121,6 +125,10 @@ class SqlStore:
 
     def _ask(self, engines: Engines, question: Question[Any]) -> object:
         kind = type(question)
+        look_up = self._look_ups.get(kind)
+        if look_up is not None:
+            with suppress(LookUpFailed):
+                return look_up.ask(engines.engine, question)
         read, write = READS.get(kind), WRITES.get(kind)
         if read is not None:
             return self._read(engines, read, question)

@@ -38,6 +38,7 @@ from guestpass.stores import rows
 from guestpass.stores import session_statements as of_sessions
 from guestpass.stores.helpers import inserted, purged
 from guestpass.stores.instants import Instants
+from guestpass.stores.look_ups import LookUp
 from guestpass.stores.tables import cutoffs, idempotency, sessions, signing_keys
 
 _signing = signing_keys.c
@@ -96,6 +97,13 @@ WRITES: Final[Mapping[type[Question[Any]], Statement]] = {
     AddSigningKey: add_signing_key,
     Purge: purge,
 }
+
+
+LOOK_UPS: Final[Mapping[type[Question[Any]], LookUp]] = {
+    FindSession: of_sessions.BY_DIGEST,
+    FindKey: of_keys.BY_DIGEST,
+}
+"""Of the reads, those that are asked most."""
 
 
 def is_alone(question: Question[Any]) -> bool:
