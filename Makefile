@@ -13,7 +13,7 @@ $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'guestpass needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[demo,cli,sql,fastapi,flask]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[demo,cli,sql,postgresql,redis,fastapi,flask]' --group dev
 	@touch $@
 
 demo: env
