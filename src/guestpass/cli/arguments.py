@@ -1,101 +1,110 @@
-"""The arguments of the command line, and how they are read.
+"""Arguments that several commands have, and how their values are read.
 
-Knows nothing of stores. There is no argument for a credential: it would stand in the list of processes.
+There is no argument for a credential: it would stand in the list of processes.
 """
 
 import argparse
-import re
-from collections.abc import Sequence
-from typing import Final, NoReturn
+from collections.abc import Callable
+from typing import Final
 
-DEFAULT_STORE: Final = "sqlite:///guestpass.db"
-STORE_VARIABLE: Final = "GUESTPASS_STORE"
+from guestpass.credentials import OpaqueForm
+from guestpass.grants import Mode
+from guestpass.principal import is_account_id, is_name, is_platform
 
 MAX_SECONDS: Final = 100 * 366 * 86_400
 """A century: what is further away is a mistake, and no date in some places."""
 
-_CREDENTIAL = re.compile(r"\b([a-z][a-z0-9]*_(?:live|test)_|eyJ)[\w.-]{8,}")
+MODES: Final[tuple[Mode, ...]] = ("live", "test")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        # argparse quotes what it could not place, and somebody may have put a credential there.
-        super().error(_CREDENTIAL.sub(r"\1…", message))
+def platform(text: str) -> str:
+    """A platform's name."""
+    return _fitting(text, is_platform, "a platform is 1-64 of A-Z a-z 0-9 _ . -")
 
 
-def read(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """What is asked for: `command` and `action`, and what belongs to them. Raises SystemExit, as argparse does."""
-    return _parser().parse_args(arguments)
+def account(text: str) -> str:
+    """An account's id."""
+    return _fitting(text, is_account_id, "an account is 1-128 of A-Z a-z 0-9 . _ : @ -")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="guestpass", description="Keys and sessions of a guarded API, and a demo of one.")
-    areas = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    common = _common(f"left out: ${STORE_VARIABLE}, else {DEFAULT_STORE}")
-
-    actions = areas.add_parser("keys", help="the API keys in a store").add_subparsers(
-        dest="action", required=True, metavar="ACTION"
-    )
-    _key(actions.add_parser("create", parents=[common], help="make a key; its secret is printed once"))
-    listing = actions.add_parser("list", parents=[common], help="every key, never its secret")
-    listing.add_argument("--platform", help="those of one platform")
-    ending = actions.add_parser("revoke", parents=[common], help="end a key, and all that it minted")
-    ending.add_argument("id", metavar="ID")
-
-    actions = areas.add_parser("sessions", help="the account sessions in a store").add_subparsers(
-        dest="action", required=True, metavar="ACTION"
-    )
-    _session(actions.add_parser("create", parents=[common], help="mint one; its client secret is printed once"))
-    ending = actions.add_parser("revoke", parents=[common], help="end a session")
-    ending.add_argument("id", metavar="ID")
-
-    common = _common("left out: a SQLite file that goes when the demo ends")
-    demo = areas.add_parser("demo", parents=[common], help="serve a small voice platform here, with a page to try it")
-    demo.add_argument("--port", type=_port, default=8000, help="0 takes a free one")
-    return parser
+def role(text: str) -> str:
+    """A role's name."""
+    return _fitting(text, is_name, "a role is 1-64 of a-z 0-9 _ . -")
 
 
-def _common(store: str) -> _Parser:
-    common = _Parser(add_help=False)
-    common.add_argument("--store", metavar="URL", help=store)
-    common.add_argument("--json", action="store_true", help="one line of JSON on standard output")
-    return common
+def component(text: str) -> str:
+    """A component's name, or that of one of its features."""
+    how = "a component is 1-64 of a-z 0-9 _ . -, one feature of it is written call_logs/transcripts"
+    name, slash, feature = text.partition("/")
+    return _fitting(text, lambda _: is_name(name) and (not slash or is_name(feature)), how)
 
 
-def _key(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--platform", required=True, help="whose key it is")
-    parser.add_argument("--publishable", action="store_true", help="one that names the platform in a browser")
-    parser.add_argument("--mode", choices=("live", "test"), default="live")
-    _several(parser, "--account", "hold it to this account; left out, it has all")
-    _several(parser, "--component", "hold it to this component; left out, it has all")
-    _several(parser, "--role", "hold it to this role and the lower ones; left out, it has all")
-    _several(parser, "--origin", "a web origin, such as https://app.example, that it may be used from")
-    parser.add_argument("--name", default="", help="for people")
-    parser.add_argument("--expires-in", type=_seconds, metavar="SECONDS", help="left out, it has no end")
+def text(value: str) -> str:
+    """Something that an issuer named: whatever can be read, up to 256 characters."""
+    return _fitting(value, lambda it: 0 < len(it) <= 256 and it.isprintable(), "1-256 characters that can be read")
 
 
-def _session(parser: argparse.ArgumentParser) -> None:
+def seconds(lowest: int, highest: int) -> Callable[[str], int]:
+    """A whole number of seconds between two bounds, both included."""
+    return _whole(lowest, highest, f"a whole number of seconds, {lowest} to {highest}")
+
+
+def whole_seconds(text: str) -> int:
+    """A number of seconds whose bounds somebody else knows."""
+    return _whole(-(10**9), 10**9, "a whole number of seconds")(text)
+
+
+def port(text: str) -> int:
+    """A TCP port; 0 for a free one."""
+    return _whole(0, 65_535, "a port is 0 to 65535")(text)
+
+
+def several(parser: argparse.ArgumentParser, flag: str, read: Callable[[str], str], help_text: str) -> None:
+    """An option that may be repeated; left out, it is an empty list."""
     parser.add_argument(
-        "--key-file", required=True, metavar="FILE", help="where the secret key is; - is standard input"
+        flag, action="append", type=read, default=[], metavar=flag[2:].upper(), help=f"{help_text}; may be repeated"
     )
-    parser.add_argument("--account", required=True, help="whose session it is; that it is the platform's, you vouch")
-    _several(parser, "--component", "enable this component, or one feature of it, such as call_logs/transcripts")
-    parser.add_argument("--expires-in", type=int, metavar="SECONDS", help="60 to 86400; left out, an hour")
 
 
-def _several(parser: argparse.ArgumentParser, flag: str, text: str) -> None:
-    parser.add_argument(flag, action="append", default=[], help=f"{text}; may be repeated")
+def mode(parser: argparse.ArgumentParser, default: Mode | None, help_text: str) -> None:
+    """``--mode``."""
+    parser.add_argument("--mode", choices=MODES, default=default, help=help_text)
 
 
-def _seconds(text: str) -> int:
-    seconds = int(text)
-    if not 0 < seconds <= MAX_SECONDS:
-        raise argparse.ArgumentTypeError(f"1 to {MAX_SECONDS} seconds")
-    return seconds
+def prefix(parser: argparse.ArgumentParser, default: str) -> None:
+    """``--prefix``: the store does not know what the API's credentials begin with."""
+    parser.add_argument(
+        "--prefix",
+        type=_prefix,
+        help=f"what the secret begins with, where the API has a prefix of its own; else {default}",
+    )
 
 
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65_535:
-        raise argparse.ArgumentTypeError("0 to 65535")
-    return port
+def identifier(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """The id of what is to be changed."""
+    parser.add_argument("id", metavar="ID", type=text, help=help_text)
+
+
+def _prefix(text: str) -> str:
+    try:
+        return OpaqueForm(text).prefix
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
+
+
+def _fitting(text: str, fits: Callable[[str], bool], how: str) -> str:
+    if not fits(text):
+        raise argparse.ArgumentTypeError(f"{how}, not {text[:64]!r}")
+    return text
+
+
+def _whole(lowest: int, highest: int, how: str) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        # Digits alone, and few enough: int() takes more than people mean.
+        if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 18):
+            raise argparse.ArgumentTypeError(how)
+        if not lowest <= int(text) <= highest:
+            raise argparse.ArgumentTypeError(how)
+        return int(text)
+
+    return read
