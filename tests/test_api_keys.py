@@ -426,8 +426,11 @@ def test_what_cannot_be_rotated(house: House) -> None:
         with pytest.raises(ValueError, match="overlap"):
             house.keys.rotate(made.id, overlap=overlap)
     house.keys.revoke(made.id)
-    with pytest.raises(ValueError, match="revoked"):
-        house.keys.rotate(made.id)
+    ended = house.keys.create(platform="plat", mode="live", expires_at=START + 1)
+    house.clock.advance(1)
+    for key_id in (made.id, ended.id):
+        with pytest.raises(ValueError, match="has ended"):
+            house.keys.rotate(key_id)
 
 
 def test_a_key_that_vanishes_while_it_is_rotated_is_unknown() -> None:
@@ -519,3 +522,13 @@ def test_uses_are_written_in_a_thread_of_their_own(house: House) -> None:
     uses.note(KeyRecord("k", b"d", "secret_key", Grant("plat", "live"), "", START), START)
     uses.work()
     assert written.wait(10)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"accounts": {"a/b"}}, {"components": {"Call Logs"}}, {"roles": {"A B"}}, {"expires_at": 1e15}]
+)
+def test_a_key_is_not_narrowed_to_what_could_be_nobodys(house: House, asked: dict[str, Any]) -> None:
+    made = house.keys.create(platform="plat", mode="live")
+    with pytest.raises(ValueError, match=r"cannot be|year 9999"):
+        house.keys.narrow(made.id, **asked)
+    assert house.guard.check(made.secret).grant.accounts is ALL

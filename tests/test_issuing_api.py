@@ -421,6 +421,7 @@ async def test_an_account_that_is_not_the_platforms_is_refused(house: House, app
         ({"token": ""}, ["token"]),
         ({"token": "a\nb"}, ["token"]),
         ({"subject": "x" * 257}, ["subject"]),
+        ({"subject": "not-a-uuid"}, ["subject"]),
         ({"account": "no account"}, ["account"]),
     ],
 )

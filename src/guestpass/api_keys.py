@@ -199,7 +199,7 @@ class ApiKeys:
 
         The secret until now works for `overlap` more seconds (a day unless it is said, at most 90 days), the one before
         that no longer. With `compromised` it ends at once, and with it everything that the key minted. Raises KeyError
-        for an unknown id, ValueError for a key that was revoked.
+        for an unknown id, ValueError for a key that was revoked or has expired.
         """
         return drive(self._rotate(key_id, overlap, compromised))
 
@@ -244,9 +244,9 @@ class ApiKeys:
         key = yield from ask(self._store, FindKeyById(key_id))
         if key is None:
             raise KeyError(key_id)
-        if key.revoked_at is not None:
-            raise ValueError(f"the key {key_id} was revoked: make a new one")
         now = self._clock()
+        if key.revoked_at is not None or now >= key.grant.expires_at:
+            raise ValueError(f"the key {key_id} has ended: make a new one")
         secret = self._forms[key.kind].issue(key.grant.mode, self._randomness)
         if compromised:
             change = RotateKey(key_id, digest(secret), COMPROMISED, self._until_now(key_id, now))
@@ -269,8 +269,9 @@ class ApiKeys:
     def _narrow(
         self, key_id: str, accounts: Names, components: Names, roles: Names, expires_at: float
     ) -> Inquiry[KeyRecord]:
-        if math.isnan(expires_at):
-            raise ValueError("expires_at is a number of seconds, or infinity")
+        if math.isnan(expires_at) or LATEST < expires_at < math.inf:
+            raise ValueError("expires_at is a number of seconds up to the year 9999, or infinity")
+        _refuse_odd_names(accounts, components, roles)
         if roles is not ALL and not self._memberships:
             raise ConfigurationError(
                 "ApiKeys.narrow(roles=…): a policy has the order of roles; give the keys to a guard"
@@ -345,12 +346,16 @@ def _grant(asked: KeyRequest, kind: str) -> Grant:
         return Grant(platform, asked["mode"], expires_at=expires_at)
     accounts, roles = names(asked.get("accounts", ALL)), names(asked.get("roles", ALL))
     components = component_names(asked.get("components", ALL))
+    _refuse_odd_names(accounts, components, roles)
+    return Grant(platform, asked["mode"], accounts, components, roles, expires_at)
+
+
+def _refuse_odd_names(accounts: Names, components: Names, roles: Names) -> None:
     _refuse_odd("an account", accounts, is_account_id)
     _refuse_odd("a role", roles, is_name)
     _refuse_odd(
         "a component", components, lambda name: all(part == "*" or is_name(part) for part in name.split("/", 1))
     )
-    return Grant(platform, asked["mode"], accounts, components, roles, expires_at)
 
 
 def _refuse_odd(what: str, given: Names, fits: Callable[[str], bool]) -> None:

@@ -10,7 +10,7 @@ from guestpass.errors import Refused
 from guestpass.grants import ALL
 from guestpass.inquiry import Inquiry, ask
 from guestpass.ownership import Ownership, OwnsAccount
-from guestpass.principal import SECRET_KEY, Principal, is_account_id
+from guestpass.principal import SECRET_KEY, Principal, is_account_id, is_user_id
 from guestpass.records import Cutoff
 from guestpass.refusals import FieldError, Refusal
 from guestpass.revocations import Revocations
@@ -35,6 +35,8 @@ def revoke_from(
         wrong.append(FieldError("body", _ONE_OF))
     if "account" in given and not wrong and not is_account_id(given["account"]):
         wrong.append(FieldError("account", "an account's id"))
+    if "subject" in given and not wrong and not is_user_id(str(given["subject"]).lower()):
+        wrong.append(FieldError("subject", "a UUID in its 36-character form"))
     if wrong:
         raise Refused(Refusal("validation_error", errors=tuple(wrong)))
     texts = {name: str(value) for name, value in given.items()}

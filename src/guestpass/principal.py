@@ -22,12 +22,18 @@ NO_METADATA: Final[Mapping[str, object]] = MappingProxyType({})
 _PLATFORM = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _ACCOUNT = re.compile(r"(?!-\Z)[A-Za-z0-9._:@-]{1,128}\Z")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._~-]+(?::[0-9]+)?\Z|[a-z]+://\[[0-9a-f:.]+\](?::[0-9]+)?\Z")
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
 _NAME = re.compile(r"[a-z0-9_.-]{1,64}\Z")
 
 
 def is_platform(value: object) -> bool:
     """Whether `value` can name a platform: 1-64 of ``A-Z a-z 0-9 _ . -``."""
     return isinstance(value, str) and _PLATFORM.match(value) is not None
+
+
+def is_user_id(value: object) -> bool:
+    """Whether `value` can be the subject of a token signed here: a UUID in its 36-character form, in lower case."""
+    return isinstance(value, str) and _UUID.match(value) is not None
 
 
 def is_account_id(value: object) -> bool:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
-from guestpass.principal import Principal
+from guestpass.principal import Principal, is_account_id, is_platform, is_user_id
 from guestpass.records import AddCutoff, Cutoff, Ending
 from guestpass.revocation_feed import feed_of
 from guestpass.revocation_list import (
@@ -27,7 +27,8 @@ Identity = tuple[str, str, str, str | None, str]
 
 
 class Revocations:
-    """Ends what is in a store. Every method raises `guestpass.errors.StoreUnavailable` where it is not ended.
+    """Ends what is in a store. Every method raises `guestpass.errors.StoreUnavailable` where it is not ended, and
+    ValueError for what cannot be the name of anything.
 
     Each answers the cut-off that is kept; what was minted at or before its instant has ended.
     """
@@ -84,17 +85,21 @@ class Revocations:
 
     def token_from(self, jti: str, platform: str) -> Inquiry[Cutoff]:
         """`token` as an inquiry: drive the answer."""
-        return self._end(token_name(platform, jti), FOREVER_MS, self._clock() + CUTOFF_KEPT)
+        return self._end(token_name(_platform(platform), jti), FOREVER_MS, self._clock() + CUTOFF_KEPT)
 
     def subject_from(self, platform: str, subject: str, account: str | None) -> Inquiry[Cutoff]:
         """`subject` as an inquiry: drive the answer."""
-        # As they are signed: UUIDs in lower case.
-        return self._end(subject_name(platform, subject.lower(), account), None, self._clock() + CUTOFF_KEPT)
+        if not is_user_id(subject.lower()):
+            raise ValueError(
+                f"tokens are signed here for UUIDs, not for {subject!r}: see identity(…)"
+            )
+        name = subject_name(_platform(platform), subject.lower(), None if account is None else _account(account))
+        return self._end(name, None, self._clock() + CUTOFF_KEPT)
 
     def account_from(self, platform: str, account: str) -> Inquiry[Cutoff]:
         """`account` as an inquiry: drive the answer."""
         # How long an outside token that names it may live, nobody here knows.
-        return self._end(account_name(platform, account), None, math.inf)
+        return self._end(account_name(_platform(platform), _account(account)), None, math.inf)
 
     def identity_from(self, identity: Identity) -> Inquiry[Cutoff]:
         """`identity` as an inquiry: drive the answer."""
@@ -108,3 +113,20 @@ class Revocations:
         cutoff = yield from ask(self._store, AddCutoff(Ending(name, at_ms, kept_until)))
         self._feed.note(cutoff)
         return cutoff
+
+
+# In a name that is made of several, none may hold what stands between them; and what names nothing would end nothing,
+# without a word.
+
+
+def _platform(platform: str) -> str:
+    # An outside issuer may have none.
+    if platform and not is_platform(platform):
+        raise ValueError(f"{platform!r} cannot be a platform")
+    return platform
+
+
+def _account(account: str) -> str:
+    if not is_account_id(account):
+        raise ValueError(f"{account!r} cannot be an account")
+    return account

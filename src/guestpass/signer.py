@@ -6,7 +6,6 @@ own; `metadata` is one claim among them, and nothing in it ever authorises anyth
 
 import json
 import math
-import re
 import secrets
 import time
 import uuid
@@ -21,7 +20,7 @@ from guestpass.grants import ALL, Grant, Names
 from guestpass.inquiry import Inquiry, drive, drive_async
 from guestpass.keyring import KeyRing
 from guestpass.minting import Asked, Mint, Minted
-from guestpass.principal import SIGNED_TOKEN, Principal
+from guestpass.principal import SIGNED_TOKEN, Principal, is_user_id
 from guestpass.refusals import FieldError, Refusal
 from guestpass.revocation_feed import feed_of
 from guestpass.revocation_list import signing_key_name
@@ -38,7 +37,6 @@ MAX_SIGNED: Final = 7_168
 
 _MAX_DEPTH: Final = 12
 _METADATA: Final = f"a JSON object, nested at most {_MAX_DEPTH} deep, its integers of 64 bits"
-_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +230,7 @@ def _listed(names: Names) -> list[str]:
 def _read_id(asked: Asked, given: object, randomness: Randomness) -> str:
     if given is None:
         return str(uuid.UUID(bytes=randomness(16), version=4))
-    if isinstance(given, str) and _UUID.match(given.lower()):
+    if isinstance(given, str) and is_user_id(given.lower()):
         return given.lower()
     asked.errors.append(FieldError("id", "a UUID in its 36-character form"))
     return ""
