@@ -33,6 +33,9 @@ PATIENCE: Final = 2.0
 RESTARTS: Final = 3
 """How many epochs one reading goes through before it gives up."""
 
+WORTH_TELLING: Final = 2
+"""Readings that fail in a row before anybody is told: one may fall into a store's being closed, or restarted."""
+
 TIDY: Final = 60.0
 """Seconds between two droppings of what need not be remembered."""
 
@@ -70,6 +73,7 @@ class RevocationFeed:
         self.timer: Final = timer
         self._reached = 0
         self._flight: Flight | None = None
+        self._failures = 0
         self._failed_at = -math.inf
         self._tidied_at = -math.inf
         self._hearers: tuple[weakref.WeakMethod[Heard], ...] = ()
@@ -154,20 +158,20 @@ class RevocationFeed:
         except Exception as problem:  # noqa: BLE001 - told below, and tried again
             self._fail(problem)
         else:
-            if self._failed_at > -math.inf:
-                self._failed_at = -math.inf
+            if self._failures >= WORTH_TELLING:
                 log.info("the list of revocations can be read again")
+            self._failures, self._failed_at = 0, -math.inf
         finally:
             with self._lock:
                 if self._flight is flight:
                     self._flight = None
 
     def _fail(self, problem: Exception) -> None:
-        first = self._failed_at == -math.inf
+        self._failures += 1
         self._failed_at = self.timer()
         if not isinstance(problem, Unavailable):
             log.error("the list of revocations could not be read", exc_info=problem)
-        elif first:
+        elif self._failures == WORTH_TELLING:
             log.warning("the list of revocations could not be read: %s", problem)
 
     def _is_another_list(self, page: CutoffPage) -> bool:
