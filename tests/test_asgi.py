@@ -1,16 +1,19 @@
 """The ASGI door: what it lets pass, what the application sees, and how it refuses."""
 
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import anyio
 import pytest
 
 from guestpass import ConfigurationError, Principal, Refusal, Rule, StoreUnavailable, principal_of
 from guestpass.asgi import ASGIApp, GuardMiddleware, Message, Receive, Scope, Send, request_of
-from guestpass.errors import NoPrincipal
+from guestpass.errors import ConnectionEnded, NoPrincipal
 from guestpass.problems import Answer
+from live_support import Connection
 from support import (
     START,
     Failing,
@@ -628,18 +631,45 @@ async def test_what_a_socket_presented_opens_nothing_as_a_header(house: House, a
         assert (await ask_http(app, "GET", "/v1/call_logs", {"Authorization": value})).status in (400, 401)
 
 
-@pytest.mark.parametrize(
-    ("code", "stays"), [("store_unavailable", True), ("internal_error", False), ("session_revoked", False)]
-)
-async def test_a_live_socket_outlasts_an_outage_and_nothing_else(
-    house: House, monkeypatch: pytest.MonkeyPatch, code: str, stays: bool
-) -> None:
-    looks: list[bool] = []
+async def test_a_live_socket_is_closed_when_its_session_is_revoked(house: House) -> None:
+    made = house.sessions.create(by=house.minter(), account="acct_1")
+    client = Connection()
+    client.come({"type": "websocket.connect"})
 
-    async def look_again(*given: Any) -> None:
-        monkeypatch.setattr(house.guard, "decide", lambda _: Refusal(code))
-        looks.append(await given[-1]())
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        house.sessions.revoke(made.id)
+        assert (await receive())["type"] == "websocket.disconnect"
 
-    monkeypatch.setattr("guestpass.asgi.serve_until_ended", look_again)
-    await ask_socket(GuardMiddleware(echo, house.guard), "/v1/events", bearer(house.session()))
-    assert looks == [stays]
+    door = GuardMiddleware(application, house.guard)
+    with anyio.fail_after(5):
+        await door(socket_scope("/v1/events", bearer(made.client_secret)), client.receive, client.send)
+    assert [message.get("code") for message in client.sent] == [None, 3000]
+
+
+async def test_a_long_answer_is_broken_off_when_its_session_is_revoked(house: House) -> None:
+    made = house.sessions.create(by=house.minter(), account="acct_1")
+    client = Connection()
+    client.come({"type": "http.request"})
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        house.sessions.revoke(made.id)
+        assert (await receive())["type"] == "http.disconnect"
+
+    for settings, broken in (({}, True), ({"end_streams": ()}, False)):
+        door = GuardMiddleware(application, house.guard, **settings)  # type: ignore[arg-type] # one setting, or none
+        scope = http_scope("GET", "/v1/call_logs", bearer(made.client_secret))
+        with anyio.fail_after(5), pytest.raises(ConnectionEnded) if broken else contextlib.nullcontext():
+            await door(scope, client.receive, client.send)
+        made = house.sessions.create(by=house.minter(), account="acct_1")
+        client.come({"type": "http.request"})
+        client.come({"type": "http.disconnect"})
+
+
+async def test_who_came_without_a_credential_has_none_that_ends(house: House) -> None:
+    door = GuardMiddleware(answering((b"content-type", b"text/event-stream")), house.guard, end_streams="all")
+    for path in ("/open", "/health"):
+        assert (await ask_http(door, "GET", path)).body == b"{}"

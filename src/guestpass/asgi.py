@@ -5,6 +5,7 @@ Knows scopes and messages, and decides nothing. `lifespan` passes; a scope type 
 
 import logging
 from collections.abc import Awaitable, Collection, Generator, Sequence
+from functools import partial
 from typing import Final, Literal, cast
 from urllib.parse import quote
 
@@ -13,8 +14,10 @@ from guestpass.credentials import without_pairs
 from guestpass.door_settings import check_settings
 from guestpass.errors import ConfigurationError
 from guestpass.grants import ALL
-from guestpass.guard import ANYONE, Guard, seen_by_application
+from guestpass.guard import ANYONE, UNNAMED, Guard, seen_by_application
 from guestpass.inquiry import drive_async
+from guestpass.live import Life
+from guestpass.long_answers import EVENT_STREAM, EndStreams, LongAnswers
 from guestpass.paths import below_root
 from guestpass.principal import Principal
 from guestpass.problems import Renderer, render, vary_by_credential
@@ -22,7 +25,8 @@ from guestpass.proving import Proof
 from guestpass.refusals import Refusal
 from guestpass.requests import IDENTITY_PREFIX, Headers, Request, canonical
 from guestpass.rules import WEBSOCKET
-from guestpass.sockets import serve_until_ended
+from guestpass.sockets import serve_socket
+from guestpass.streams import Streams
 
 __all__ = ["ASGIApp", "GuardMiddleware", "Message", "Nobody", "Receive", "Scope", "Scopes", "Send", "check_settings"]
 
@@ -35,11 +39,14 @@ class GuardMiddleware:
     - `allow_origins`: the web origins whose pages may call the API; the door then answers CORS preflights and makes
       refusals readable to the page's script.
     - `preflight`: ``"pass"`` hands CORS preflights to the application unjudged; ``"refuse"`` does not.
-    - `websocket_refusal`: how a handshake is refused where the server cannot answer it with HTTP: ``"close"`` before
-      accepting, or ``"accept"`` and close at once, so that a page's script sees the close code.
+    - `websocket_refusal`: ``"close"`` refuses a handshake with an HTTP answer where the server can, else by closing
+      before it accepts; ``"accept"`` accepts and closes at once, so that a page's script sees the close code.
+    - `end_streams`: the content types of answers that are broken off when the credential that they were given to ends:
+      ``"all"`` for every answer, ``()`` for none. A client sees a lost connection, never a clean end.
+    - `socket_renewal`: lets a client present a fresh credential on an open socket, and stay: see `guestpass.renewal`.
     - `render`: turns a refusal into an answer.
 
-    Raises `ConfigurationError` for a policy without rules.
+    A socket is closed when its credential ends, always. Raises `ConfigurationError` for a policy without rules.
     """
 
     def __init__(
@@ -50,6 +57,8 @@ class GuardMiddleware:
         allow_origins: Collection[str] = (),
         preflight: Literal["refuse", "pass"] = "refuse",
         websocket_refusal: Literal["close", "accept"] = "close",
+        end_streams: EndStreams = EVENT_STREAM,
+        socket_renewal: bool = False,
         render: Renderer = render,
     ) -> None:
         check_settings(guard.policy, allow_origins)
@@ -59,7 +68,10 @@ class GuardMiddleware:
             raise ConfigurationError(f'websocket_refusal={websocket_refusal!r}: "close" or "accept"')
         self.app: Final = app
         self.guard: Final = guard
-        self._door = _Door(app, guard, preflight == "pass", websocket_refusal == "accept", render)
+        answers = LongAnswers(end_streams)
+        self._door = _Door(
+            app, guard, preflight == "pass", websocket_refusal == "accept", answers, socket_renewal, render
+        )
         self._entry = cross_origin(self._door, guard, allow_origins) if allow_origins else self._door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,11 +93,22 @@ def cross_origin(app: ASGIApp, guard: Guard, allow_origins: Collection[str]) -> 
 
 
 class _Door:
-    def __init__(self, app: ASGIApp, guard: Guard, preflight: bool, accept_to_close: bool, render: Renderer) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        guard: Guard,
+        preflight: bool,
+        accept_to_close: bool,
+        answers: LongAnswers,
+        renewal: bool,
+        render: Renderer,
+    ) -> None:
         self._app = app
         self._guard = guard
         self._preflight = preflight
         self._accept_to_close = accept_to_close
+        self._streams = Streams(guard, decide, answers)
+        self._renewal = renewal
         self._render = render
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,35 +119,30 @@ class _Door:
         if kind not in ("http", "websocket"):
             raise RuntimeError(f"guestpass lets no {kind!r} connection through: it cannot judge one")
         request = request_of(scope)
-        handed_on = self._preflight and _is_preflight(scope) and self._guard.reads_one_way(request)
-        proof = ANYONE if handed_on else await self._decide(request)
+        handed_on = self._preflight and is_preflight(scope) and self._guard.reads_one_way(request)
+        proof = ANYONE if handed_on else await decide(self._guard, request)
         if not isinstance(proof, Principal):
             await self._refuse(proof, scope, receive, send)
             return
         _show(scope, proof)
         _route_as_judged(scope)
         if kind == "websocket":
-            send = _accepting(_take_out_pair(scope), send)
-            if scope["principal"] is not None:
+            await self._serve_socket(scope, receive, _accepting(_take_out_pair(scope), send), proof, request)
+        elif proof is ANYONE:
+            await self._app(scope, receive, send)
+        elif proof is UNNAMED:
+            await self._app(scope, receive, _varying(send))
+        else:
+            await self._streams.serve(self._app, scope, receive, send, proof, request)
 
-                async def still_admitted() -> bool:
-                    again = await self._decide(request)
-                    # An outage is not a refusal: who was let in stays until somebody can tell.
-                    return isinstance(again, Principal) or again.status == 503
-
-                await serve_until_ended(self._app, scope, receive, send, self._guard, proof, still_admitted)
-                return
-        elif proof is not ANYONE:
-            send = _varying(send)
-        await self._app(scope, receive, send)
-
-    async def _decide(self, request: Request) -> Proof:
-        try:
-            verdict = self._guard.decide(request)
-            return await drive_async(verdict) if isinstance(verdict, Generator) else verdict
-        except Exception:
-            log.exception("the guard failed; nobody was let in")
-            return Refusal("internal_error")
+    async def _serve_socket(
+        self, scope: Scope, receive: Receive, send: Send, principal: Principal, request: Request
+    ) -> None:
+        if scope["principal"] is None:
+            await self._app(scope, receive, send)
+            return
+        renewed = partial(_show_principal, scope) if self._renewal else None
+        await serve_socket(self._app, scope, receive, send, Life(self._guard, principal, request, decide), renewed)
 
     async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._render(refusal, self._guard.realm)
@@ -137,13 +155,23 @@ class _Door:
         message = await receive()
         if message["type"] != "websocket.connect":
             return
-        if "websocket.http.response" in (scope.get("extensions") or {}):
+        if not self._accept_to_close and "websocket.http.response" in (scope.get("extensions") or {}):
             await send({"type": "websocket.http.response.start", **head})
             await send({"type": "websocket.http.response.body", "body": answer.body})
             return
         if self._accept_to_close:
             await send({"type": "websocket.accept", "subprotocol": _take_out_pair(scope)})
         await send({"type": "websocket.close", "code": refusal.close_code, "reason": refusal.code})
+
+
+async def decide(guard: Guard, request: Request) -> Proof:
+    """The verdict of `guard`; a refusal where it fails."""
+    try:
+        verdict = guard.decide(request)
+        return await drive_async(verdict) if isinstance(verdict, Generator) else verdict
+    except Exception:
+        log.exception("the guard failed; nobody was let in")
+        return Refusal("internal_error")
 
 
 def request_of(scope: Scope) -> Request:
@@ -158,7 +186,7 @@ def request_of(scope: Scope) -> Request:
         raw_path=scope.get("raw_path"),
         query=scope.get("query_string") or b"",
         headers=scope["headers"],
-        subprotocols=() if http else cast("Sequence[str]", scope.get("subprotocols") or ()),
+        subprotocols=() if http else _offered(scope),
     )
 
 
@@ -185,21 +213,29 @@ class Nobody:
     identity: Final = ""
 
 
-def _show(scope: Scope, principal: Principal) -> None:
-    """Put into `scope` what the application is to see, and take out what it is not."""
+def _show_principal(scope: Scope, principal: Principal) -> None:
     seen = seen_by_application(principal)
     scope["principal"] = seen
     scope["user"] = Nobody() if seen is None else seen
     scope["auth"] = Scopes(seen)
+
+
+def _show(scope: Scope, principal: Principal) -> None:
+    """Put into `scope` what the application is to see, and take out what it is not."""
+    _show_principal(scope, principal)
     headers: Headers = scope["headers"]
-    if any(canonical(name).startswith(IDENTITY_PREFIX) for name, _ in headers):
-        scope["headers"] = [entry for entry in headers if not canonical(entry[0]).startswith(IDENTITY_PREFIX)]
+    # A list of its own: servers append to theirs what comes after the body, when nobody looks at it any more.
+    scope["headers"] = [
+        entry for entry in headers if entry[0][:1] not in b"gG" or not canonical(entry[0]).startswith(IDENTITY_PREFIX)
+    ]
 
 
 def _route_as_judged(scope: Scope) -> None:
     """Put a root that the path does not begin with before it, as the ASGI specification has it: a router that cuts the
     root off would otherwise take the path for another below a mount."""
     root: str = scope.get("root_path") or ""
+    if root == "/":
+        scope["root_path"] = ""
     if root in ("", "/") or scope["path"].startswith(root):
         return
     scope["path"] = root + scope["path"]
@@ -207,10 +243,20 @@ def _route_as_judged(scope: Scope) -> None:
         scope["raw_path"] = quote(root).encode() + scope["raw_path"]
 
 
+def _offered(scope: Scope) -> Sequence[str]:
+    """The subprotocols that a client offers. They may come in several headers (RFC 6455 section 11.3.4), of which a
+    server may show the last alone."""
+    shown = cast("Sequence[str]", scope.get("subprotocols") or ())
+    sent = [value for name, value in scope["headers"] if name.lower() == b"sec-websocket-protocol"]
+    if len(sent) < 2:
+        return shown
+    return [part for part in (part.strip() for part in b",".join(sent).decode("latin-1").split(",")) if part]
+
+
 def _take_out_pair(scope: Scope) -> str | None:
-    """Take the credential's pair out of the subprotocols; answers the name to accept with."""
-    offered = cast("Sequence[str]", scope.get("subprotocols") or ())
-    name, left = without_pairs(offered)
+    """Take the credential's pair out of the subprotocols; answers the name to accept with, where the server would."""
+    shown = cast("Sequence[str]", scope.get("subprotocols") or ())
+    name, left = without_pairs(_offered(scope))
     if name is None:
         return None
     scope["subprotocols"] = left
@@ -218,7 +264,7 @@ def _take_out_pair(scope: Scope) -> str | None:
     if left:
         headers.append((b"sec-websocket-protocol", ", ".join(left).encode()))
     scope["headers"] = headers
-    return name
+    return name if name in shown else None
 
 
 def _accepting(name: str | None, send: Send) -> Send:
@@ -244,7 +290,8 @@ def _varying(send: Send) -> Send:
     return vary
 
 
-def _is_preflight(scope: Scope) -> bool:
+def is_preflight(scope: Scope) -> bool:
+    """Whether this is a CORS preflight."""
     if scope["type"] != "http" or scope["method"] != "OPTIONS":
         return False
     named = {name.lower() for name, _ in scope["headers"]}

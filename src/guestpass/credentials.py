@@ -103,13 +103,12 @@ def from_subprotocols(offered: Sequence[str]) -> tuple[str, str] | Refusal | Non
 
 
 def without_pairs(offered: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The name of the first pair, None where there is none, and the subprotocols that are left without any."""
-    names = [protocol for protocol in offered if protocol in PROTOCOLS]
-    before = [None, *offered]
-    left = [
-        protocol for protocol, last in zip(offered, before, strict=False) if not {protocol, last} & PROTOCOLS.keys()
-    ]
-    return next(iter(names), None), left
+    """The name of the first pair, None where there is none, and the subprotocols that are left without any, nor what
+    stood in one, wherever it stands again."""
+    after = [*offered[1:], ""]
+    pairs = [(name, text) for name, text in zip(offered, after, strict=False) if name in PROTOCOLS]
+    taken = {part for pair in pairs for part in pair}
+    return (pairs[0][0] if pairs else None), [protocol for protocol in offered if protocol not in taken]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 A refusal of a request is a value (`guestpass.refusals.Refusal`); `Refused` carries it to callers in process.
 """
 
+import errno
+
 from guestpass.refusals import Refusal
 
 
@@ -71,3 +73,15 @@ class NoPrincipal(GuestpassError, LookupError):
 
 class NotGuarded(GuestpassError, LookupError):
     """A principal was asked for where no guard ran."""
+
+
+class ConnectionEnded(GuestpassError, OSError):
+    """The credential of this connection has ended, and so has the connection; to an application, a lost one.
+
+    It comes out of a door for the server to break the answer off by. Nothing has gone wrong: what reports errors may
+    leave it out.
+    """
+
+    def __init__(self) -> None:
+        # Servers make no noise about this errno: the other end is gone.
+        super().__init__(errno.EPIPE, "the credential of this connection has ended")

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from guestpass import starlette
 from guestpass.access import principal_of
 from guestpass.guard import Guard
+from guestpass.long_answers import EVENT_STREAM, EndStreams
 from guestpass.policy import Policy
 from guestpass.principal import Principal
 from guestpass.problems import Renderer, render
@@ -47,6 +48,8 @@ def protect(
     allow_origins: Collection[str] = (),
     preflight: Literal["refuse", "pass"] = "refuse",
     websocket_refusal: Literal["close", "accept"] = "close",
+    end_streams: EndStreams = EVENT_STREAM,
+    socket_renewal: bool = False,
     render: Renderer = render,
 ) -> None:
     """Guard `app`, as `guestpass.starlette.protect` does, and say in its OpenAPI document what each route needs.
@@ -60,6 +63,8 @@ def protect(
         allow_origins=allow_origins,
         preflight=preflight,
         websocket_refusal=websocket_refusal,
+        end_streams=end_streams,
+        socket_renewal=socket_renewal,
         render=render,
     )
     _document(app, guard)

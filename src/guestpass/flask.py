@@ -22,6 +22,7 @@ from guestpass.guard import Guard
 from guestpass.inquiry import drive
 from guestpass.issuing import MAX_BODY, Call, Endpoint, answer_to, endpoints, read_prefix, too_long
 from guestpass.issuing_wsgi import answer_of, idempotency_keys, read_at_most
+from guestpass.long_answers import EVENT_STREAM, EndStreams, LongAnswers
 from guestpass.policy import RouteRule
 from guestpass.principal import Principal
 from guestpass.problems import Answer, Renderer, render
@@ -57,6 +58,7 @@ def protect(
     issuing: str | None = None,
     allow_origins: Collection[str] = (),
     preflight: Literal["refuse", "pass"] = "refuse",
+    end_streams: EndStreams = EVENT_STREAM,
     render: Renderer = render,
 ) -> None:
     """Guard `app`: what its views say with `needs` joins the policy of `guard` before the first request.
@@ -69,6 +71,8 @@ def protect(
     """
     if not isinstance(app, Flask) or not isinstance(guard, Guard):
         raise ConfigurationError("protect(app, guard): the application first, then its guard")
+    # What is wrong with it is said here, and not with the first request.
+    LongAnswers(end_streams)
     if NAME in app.extensions:
         raise ConfigurationError("protect(app, guard): this application is protected already")
     if issuing is not None:
@@ -79,7 +83,7 @@ def protect(
 
     app.register_error_handler(Refused, refused)
     app.register_error_handler(Unavailable, refused)
-    protection = _Protection(app, app.wsgi_app, guard, allow_origins, preflight, render)
+    protection = _Protection(app, app.wsgi_app, guard, allow_origins, preflight, end_streams, render)
     app.before_request(protection.hold)
     app.extensions[NAME] = protection
     # The way that Flask documents for putting something before an application.
@@ -107,6 +111,7 @@ class _Protection:
         guard: Guard,
         allow_origins: Collection[str],
         preflight: Literal["refuse", "pass"],
+        end_streams: EndStreams,
         render: Renderer,
     ) -> None:
         self._flask = flask
@@ -114,6 +119,7 @@ class _Protection:
         self._guard = guard
         self._allow_origins = allow_origins
         self._preflight: Literal["refuse", "pass"] = preflight
+        self._end_streams: EndStreams = end_streams
         self._render = render
         self._outermost: Callable[[WSGIApplication], WSGIApplication] = lambda door: door
         if allow_origins:
@@ -176,7 +182,9 @@ class _Protection:
                 guard.add_routes([rule for _, rule in read])
                 tell_closed(guard.policy, [rule for _, rule in read])
                 self._rules = {(id(site.route), method): rule for site, rule in read for method in site.methods}
-                door = GuardMiddleware(self._app, guard, preflight=self._preflight, render=self._render)
+                door = GuardMiddleware(
+                    self._app, guard, preflight=self._preflight, end_streams=self._end_streams, render=self._render
+                )
                 self._door = self._outermost(door)
             return self._door
 

@@ -14,6 +14,7 @@ from guestpass.errors import ConfigurationError, Refused, Unavailable
 from guestpass.frozen_routes import freeze
 from guestpass.guard import Guard
 from guestpass.issuing_api import answer_refused, issuing_routes
+from guestpass.long_answers import EVENT_STREAM, EndStreams, LongAnswers
 from guestpass.problems import Renderer, render
 from guestpass.routes import read_routes
 
@@ -26,6 +27,8 @@ def protect(
     allow_origins: Collection[str] = (),
     preflight: Literal["refuse", "pass"] = "refuse",
     websocket_refusal: Literal["close", "accept"] = "close",
+    end_streams: EndStreams = EVENT_STREAM,
+    socket_renewal: bool = False,
     render: Renderer = render,
 ) -> None:
     """Guard `app`: what its routes say with `needs` joins the policy of `guard` before the first request.
@@ -37,6 +40,8 @@ def protect(
     """
     if not isinstance(app, Starlette) or not isinstance(guard, Guard):
         raise ConfigurationError("protect(app, guard): the application first, then its guard")
+    # What is wrong with it is said here, and not with the first request.
+    LongAnswers(end_streams)
     if any(str(middleware.cls) == str(_Protection) for middleware in app.user_middleware):
         raise ConfigurationError("protect(app, guard): this application is protected already")
     if issuing is not None:
@@ -56,6 +61,8 @@ def protect(
         allow_origins=allow_origins,
         preflight=preflight,
         websocket_refusal=websocket_refusal,
+        end_streams=end_streams,
+        socket_renewal=socket_renewal,
         render=render,
     )
 
@@ -72,6 +79,8 @@ class _Protection:
         allow_origins: Collection[str],
         preflight: Literal["refuse", "pass"],
         websocket_refusal: Literal["close", "accept"],
+        end_streams: EndStreams,
+        socket_renewal: bool,
         render: Renderer,
     ) -> None:
         self._app = app
@@ -80,6 +89,8 @@ class _Protection:
         self._allow_origins = allow_origins
         self._preflight: Literal["refuse", "pass"] = preflight
         self._websocket_refusal: Literal["close", "accept"] = websocket_refusal
+        self._end_streams: EndStreams = end_streams
+        self._socket_renewal = socket_renewal
         self._render = render
         self._lock = threading.Lock()
         self._door: GuardMiddleware | None = None
@@ -112,6 +123,8 @@ class _Protection:
                     allow_origins=self._allow_origins,
                     preflight=self._preflight,
                     websocket_refusal=self._websocket_refusal,
+                    end_streams=self._end_streams,
+                    socket_renewal=self._socket_renewal,
                     render=self._render,
                 )
             return self._door

@@ -7,8 +7,8 @@ request like any other.
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
 from http import HTTPStatus
-from types import TracebackType
 from typing import Final, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -16,15 +16,17 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from guestpass.access import ENVIRON_KEY
 from guestpass.door_settings import check_settings
 from guestpass.errors import ConfigurationError
-from guestpass.guard import ANYONE, Guard, seen_by_application
+from guestpass.guard import ANYONE, UNNAMED, Guard, seen_by_application
 from guestpass.inquiry import drive
+from guestpass.long_answers import EVENT_STREAM, EndStreams, LongAnswers
 from guestpass.principal import Principal
 from guestpass.problems import Answer, Renderer, render
 from guestpass.proving import Proof
 from guestpass.refusals import Refusal
 from guestpass.requests import IDENTITY_PREFIX, Request, canonical
+from guestpass.wsgi_streams import ExcInfo, LongAnswer
 
-__all__ = ["GuardMiddleware", "StartResponse", "WSGIApplication", "WSGIEnvironment"]
+__all__ = ["ExcInfo", "GuardMiddleware", "StartResponse", "WSGIApplication", "WSGIEnvironment"]
 
 log = logging.getLogger("guestpass")
 
@@ -36,13 +38,13 @@ LOOKED_AT: Final = (b"authorization", b"origin", b"sec-fetch-site", b"access-con
 
 _IDENTITY: Final = "HTTP_" + IDENTITY_PREFIX.decode().upper().replace("-", "_")
 
-ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
-
 
 class GuardMiddleware:
     """Lets `app` see only what `guard` admits: ``GuardMiddleware(app, guard)``.
 
     - `preflight`: ``"pass"`` hands CORS preflights to the application unjudged; ``"refuse"`` does not.
+    - `end_streams`: the content types of answers that are broken off when the credential that they were given to ends:
+      ``"all"`` for every answer, ``()`` for none. One that waits for the application is ended at its next chunk.
     - `render`: turns a refusal into an answer.
 
     The principal is at ``environ["guestpass.principal"]``, None on public routes. What the application raises passes
@@ -56,6 +58,7 @@ class GuardMiddleware:
         guard: Guard,
         *,
         preflight: Literal["refuse", "pass"] = "refuse",
+        end_streams: EndStreams = EVENT_STREAM,
         render: Renderer = render,
     ) -> None:
         check_settings(guard.policy)
@@ -64,19 +67,26 @@ class GuardMiddleware:
         self.app: Final = app
         self.guard: Final = guard
         self._preflight = preflight == "pass"
+        self._answers = LongAnswers(end_streams)
         self._render = render
         self._watched: Watched = watched_by(guard)
         self._policy = guard.policy
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        proof = self._decide(environ)
+        proof, request = self._judge(environ)
         if not isinstance(proof, Principal):
             return answer_with(self._render(proof, self.guard.realm), environ, start_response)
         _show(environ, proof)
-        return self.app(environ, start_response if proof is ANYONE else _varying(start_response))
+        if proof is ANYONE:
+            return self.app(environ, start_response)
+        varying = _varying(start_response)
+        if request is None or proof is UNNAMED or self._answers.none:
+            return self.app(environ, varying)
+        still_admitted = partial(self._still_admitted, request)
+        return LongAnswer(self.guard, proof, self._answers, still_admitted, varying).of(self.app, environ)
 
-    def _decide(self, environ: WSGIEnvironment) -> Proof:
+    def _judge(self, environ: WSGIEnvironment) -> tuple[Proof, Request | None]:
         try:
             if self.guard.policy is not self._policy:
                 # Rules were added after the door was made.
@@ -84,12 +94,24 @@ class GuardMiddleware:
             request = request_of(environ, self._watched)
             environ[JUDGED_KEY] = (request.method, request.path)
             if self._preflight and is_preflight(environ) and self.guard.reads_one_way(request):
-                return ANYONE
+                return ANYONE, request
+        except Exception:
+            log.exception("the guard failed; nobody was let in")
+            return Refusal("internal_error"), None
+        return self._decide(request), request
+
+    def _decide(self, request: Request) -> Proof:
+        try:
             verdict = self.guard.decide(request)
             return drive(verdict) if isinstance(verdict, Generator) else verdict
         except Exception:
             log.exception("the guard failed; nobody was let in")
             return Refusal("internal_error")
+
+    def _still_admitted(self, request: Request) -> bool:
+        again = self._decide(request)
+        # An outage is not a refusal: who was let in stays until somebody can tell.
+        return isinstance(again, Principal) or again.status == 503
 
 
 Watched: TypeAlias = Sequence[tuple[str, bytes]]
