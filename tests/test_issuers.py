@@ -196,6 +196,14 @@ def test_a_header_that_was_accepted_opens_nothing_else() -> None:
     assert one.check(right, now=NOW)
 
 
+def test_a_token_of_another_issuer_is_refused_before_its_signature_is_looked_at() -> None:
+    foreign = signed(iss="https://other.example/")[:-4] + "AAAA"
+    assert refused(issuer(), foreign) == "it is of another issuer"
+    verdict = issuer().authenticate(presented(foreign), NOW)
+    assert isinstance(verdict, Refusal)
+    assert verdict.code == "credential_invalid"
+
+
 def test_only_short_headers_of_verified_tokens_are_remembered() -> None:
     one, right = issuer(), signed()
     before = one._accepted

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, cast
 
 import anyio
@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guestpass import freshness, tokens
+from guestpass.credentials import Credential
 from guestpass.errors import ConfigurationError, InvalidToken, KeysUnavailable
 from guestpass.flights import Flight
 from guestpass.freshness import Life
@@ -28,6 +29,7 @@ from guestpass.issuers import JwtIssuer
 from guestpass.jwks import VerificationKey, index_keys
 from guestpass.keysets import FindVerificationKey, KeySet
 from guestpass.records import ListKeys
+from guestpass.refusals import Refusal
 from guestpass.stores.http import Document, FetchFailed
 from guestpass.upkeep import Upkeep
 from key_server import Clock, KeyServer, NoUpkeep, key_server, send_raw
@@ -138,12 +140,11 @@ def test_unknown_kids_cause_one_fetch_in_thirty_seconds_and_a_burst_of_two(gaps:
     life, now, spent = Life(), 0.0, list[float]()
     for gap in gaps:
         now += gap
-        after, wait = freshness.spend(life, now)
-        if after is not None:
-            life = after
+        wait = freshness.held_up(life, now)
+        assert 0 <= wait <= 30
+        if not wait:
+            life, _ = freshness.spend(life, now)
             spent.append(now)
-        else:
-            assert 0 < wait <= 30
     for first, at in enumerate(spent):
         within = [other for other in spent[first:] if other <= at + 30]
         assert len(within) <= 3  # Two of the burst, and the one that grew back at the very end.
@@ -152,11 +153,8 @@ def test_unknown_kids_cause_one_fetch_in_thirty_seconds_and_a_burst_of_two(gaps:
 
 def test_the_second_of_a_burst_keeps_apart() -> None:
     life, wait = freshness.spend(Life(), 100)
-    assert life is not None
     assert wait == 0
-    second, wait = freshness.spend(life, 100.5)
-    assert second is not None
-    assert wait == 1.5
+    assert freshness.spend(life, 100.5)[1] == 1.5
     assert freshness.spend(life, 103)[1] == 0
 
 
@@ -376,15 +374,15 @@ def test_a_kid_looked_for_in_vain_is_remembered_for_a_while(setting: Setting) ->
     setting.check("a")
     assert setting.check("x", "b") == "refused"
     fetches = setting.server.fetches
-    assert setting.keys.hopeless("x")
+    assert not setting.keys.worth_asking("x")
     assert setting.check("x", "b") == "refused"
     assert setting.server.fetches == fetches
     setting.server.document = jwks("a", "b")
     setting.keys.reload()
-    assert not setting.keys.hopeless("x")
+    assert setting.keys.worth_asking("x")
     assert setting.check("x", "b") == "refused"
     setting.clock.now += 31
-    assert not setting.keys.hopeless("x")
+    assert setting.keys.worth_asking("x")
 
 
 def test_the_set_is_asked_before_the_memory_of_unknown_kids(setting: Setting) -> None:
@@ -415,6 +413,51 @@ def test_a_token_that_would_be_refused_anyway_is_not_worth_a_fetch(setting: Sett
         setting.issuer.check(expired, now=NOW)
     assert refused.value.code == "credential_invalid"
     assert setting.server.fetches == 0
+
+
+def header_of(kid: str) -> str:
+    return token(kid, "b").partition(".")[0]
+
+
+@pytest.mark.parametrize("spent", ["by unknown kids", "by a failure", "by a failure of the first load"])
+def test_a_flood_of_kids_that_cannot_be_looked_for_ends_at_their_headers(setting: Setting, spent: str) -> None:
+    """503 for all of them, whatever else is wrong: nothing but the header is looked at."""
+    if spent != "by a failure of the first load":
+        setting.check("a")
+    if spent != "by unknown kids":
+        setting.server.status = "500 Internal Server Error"
+    setting.check("x", "b")
+    setting.check("y", "b")
+    fetches = setting.server.fetches
+    for rest in (".", ".!!!.!!!", f".{'A' * 4000}.AAAA"):
+        with pytest.raises(KeysUnavailable) as unavailable:
+            setting.issuer.check(header_of("never seen") + rest, now=NOW)
+        assert 1 <= unavailable.value.retry_after <= 30
+    expired = Credential("x", token=tokens.read_token(token("never seen", "b")))
+    with pytest.raises(KeysUnavailable):
+        setting.issuer.authenticate(expired, NOW + 1000)
+    assert setting.server.fetches == fetches
+    # What is known to be nobody's is still refused, and so is what no key could mend.
+    if spent == "by unknown kids":
+        assert setting.check("x", "b") == "refused"
+    with pytest.raises(InvalidToken, match="algorithm"):
+        setting.issuer.check(tokens.sign({}, {"kid": "never seen"}, b"x" * 32, "HS256"), now=NOW)
+
+
+def test_who_could_join_a_fetch_is_looked_at_first(setting: Setting) -> None:
+    setting.check("a")
+    setting.check("x", "b")
+    setting.server.gate.clear()
+    setting.clock.now += 2
+    flood = threading.Thread(target=setting.check, args=("y", "b"))
+    flood.start()
+    while setting.keys._flight is None:
+        time.sleep(0.001)
+    expired = Credential("x", token=tokens.read_token(token("never seen", "b")))
+    assert isinstance(setting.issuer.authenticate(expired, NOW + 1000), Refusal)
+    assert isinstance(setting.issuer.authenticate(expired, NOW), Generator)
+    setting.server.gate.set()
+    flood.join(5)
 
 
 def test_without_kid_a_set_that_serves_is_not_fetched_again(setting: Setting) -> None:
@@ -791,16 +834,16 @@ def test_a_refresh_ahead_that_finds_no_thread_is_not_felt(setting: Setting, monk
 def test_a_key_that_came_while_a_thread_waited_for_the_lock_is_found(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`known` and `hopeless` said no, then a fetch landed, then the lock was had."""
+    """`known` said no, then a fetch landed, then the lock was had."""
     setting.check("a")
     loaded = setting.keys._current
     setting.keys._current = dataclasses.replace(loaded, keys=index_keys([]))
 
     def come(_self: KeySet, _kid: str | None) -> bool:
         setting.keys._current = loaded
-        return False
+        return True
 
-    monkeypatch.setattr(KeySet, "hopeless", come)
+    monkeypatch.setattr(KeySet, "worth_asking", come)
     assert setting.keys.answer(FindVerificationKey("ES256", "a")) is not None
     assert setting.server.fetches == 1
 

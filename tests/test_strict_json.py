@@ -1,6 +1,7 @@
 """JSON of strangers: what one decoder may read differently from another is refused."""
 
 import json
+import time
 
 import pytest
 from hypothesis import example, given
@@ -156,30 +157,48 @@ def test_a_name_that_occurs_twice_is_found_wherever_it_is(text: str) -> None:
         assert value == json.loads(text)
 
 
-# Work in proportion to the size, whoever wrote it.
+# How deep it is, before any of it is parsed.
 
 
-@pytest.mark.parametrize("unit", ['"', '\\"', '"\\', "\\", "a", '["', '{"a":"', '"a\\\\"', "[[[[", '"\\u005b'])
+def nesting(text: str) -> int:
+    """How deep the brackets outside of strings are, read character by character."""
+    deepest, depth, inside, escaped = 0, 0, False, False
+    for one in text:
+        if inside:
+            inside = escaped or one != '"'
+            escaped = one == "\\" and not escaped
+        elif one == '"':
+            inside = True
+        elif one in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif one in "]}":
+            depth -= 1
+    return deepest
+
+
+@given(DOCUMENTS, st.integers(0, 60))
+@example('["\\\\",[[]]]', 60)
+@example('["\\\\\\"[[",[]]', 60)
+@example('{"[":"]","\\"]":[{}]}', 60)
+@example("[[[[", 2)
+def test_the_depth_of_a_document_is_known_wherever_it_breaks_off(text: str, size: int) -> None:
+    begun = text[:size]
+    depth = nesting(begun)
+    assert not strict_json._too_deep(begun, depth)
+    assert depth == 0 or strict_json._too_deep(begun, depth - 1)
+
+
+@pytest.mark.parametrize(
+    "unit", ['"', '\\"', '"\\', "\\", "a", '["', '{"a":"', '"a\\\\"', "[[[[", "[],", '{"a":1},', '"\\u005b']
+)
 @pytest.mark.parametrize("begin", ["", '"', '{"a":"', "["])
-def test_no_part_of_a_hostile_body_is_looked_at_twice(begin: str, unit: str) -> None:
-    body = (begin + unit * 65_536)[:65_536]
-    # No attempt at a token is in vain: each quotation mark begins or ends one, so nothing is gone over again.
-    assert '"' not in strict_json._TOKEN.sub("", body)
-    try:
-        decode(body.encode())
-    except ValueError as problem:
-        assert type(problem) is ValueError  # noqa: PT017 - it must be the bare kind, which carries no document
-
-
-@pytest.mark.parametrize("unit", ["a", '\\"', "\\\\", "[{", "\n"])
-def test_a_string_that_never_ends_is_one_token(unit: str) -> None:
-    body = '"' + unit * 32_768
-    for size in (65_536, 65_535, 1, 2, 3):
-        (match,) = strict_json._TOKEN.finditer(body[:size])
-        assert match.span() == (0, len(body[:size]))
-
-
-@given(st.text('"\\[]{}a', max_size=40))
-def test_every_quotation_mark_belongs_to_a_token(text: str) -> None:
-    left = strict_json._TOKEN.sub("", text)
-    assert not set(left) & set('"[]{}')
+def test_a_hostile_body_takes_no_time(begin: str, unit: str) -> None:
+    bodies = [(begin + unit * 65_536)[:65_536], begin + unit * 8_192 + "null]"]
+    began = time.thread_time()
+    for body in bodies:
+        try:
+            decode(body.encode())
+        except ValueError as problem:
+            assert type(problem) is ValueError  # noqa: PT017 - it must be the bare kind, which carries no document
+    assert time.thread_time() - began < 1

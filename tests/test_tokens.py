@@ -290,6 +290,28 @@ def test_a_long_header_is_read_as_well() -> None:
     assert tokens.read_token(token).header["x"] == "y" * 1000
 
 
+def test_headers_are_kept_of_verified_tokens_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_kept_headers", {})
+    key = read_jwk(public_jwk("HS256"), symmetric=True)
+    secret = KEYS["HS256"]
+
+    def verified(header: Mapping[str, Any]) -> Mapping[str, object]:
+        read = tokens.read_token(tokens.sign({}, header, secret, "HS256"))
+        tokens.verify(read, key)
+        return read.header
+
+    strange = tokens.sign({}, {"kid": "x"}, b"another secret of at least 32 bytes", "HS256")
+    with pytest.raises(InvalidToken):
+        tokens.verify(tokens.read_token(strange), key)
+    assert tokens.read_header(strange) is not tokens.read_header(strange)
+    assert verified({"kid": "x"}) is verified({"kid": "x"}) is tokens.read_header(strange)
+    assert verified({"kid": "y" * 500}) is not verified({"kid": "y" * 500})
+    for number in range(1000):
+        verified({"kid": f"{number}"})
+        assert len(tokens._kept_headers) <= 256
+    assert tokens.read_header(strange) == {"alg": "HS256", "kid": "x"}
+
+
 @given(st.text(max_size=40) | st.text("eyJhbGciOiJFUzI1NiJ9.", max_size=60))
 def test_nothing_but_invalid_token_comes_of_any_text(text: str) -> None:
     with pytest.raises(InvalidToken):
@@ -311,7 +333,7 @@ def test_base64url_has_one_form(data: bytes) -> None:
     passing = []
     for last in alphabet:
         try:
-            tokens._split(f"{header}.{encoded[:-1]}{last}.AA")
+            tokens.split(f"{header}.{encoded[:-1]}{last}.AA")
         except InvalidToken:
             continue
         passing.append(last)

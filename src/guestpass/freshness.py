@@ -86,13 +86,17 @@ def due(life: Life, now: float) -> bool:
     return now >= life.refresh_at and now >= life.retry_at
 
 
-def spend(life: Life, now: float) -> tuple[Life | None, float]:
-    """Spend one fetch on an unknown kid: the life after it, and the seconds to wait before the fetch begins.
+def held_up(life: Life, now: float) -> float:
+    """Seconds until an unknown kid may cause another fetch: 0 where the budget has one left."""
+    return max(0.0, (1 - _budget(life, now)) * REFILL)
 
-    None where the budget is spent, and the seconds until it no longer is.
-    """
-    budget = min(life.budget + (now - life.counted_at) / REFILL, float(BURST))
-    if budget < 1:
-        return None, (1 - budget) * REFILL
+
+def spend(life: Life, now: float) -> tuple[Life, float]:
+    """Spend one fetch on an unknown kid, where none is `held_up`: the life after it, and the seconds to wait before
+    the fetch begins."""
     wait = max(0.0, life.attempted_at + APART - now)
-    return replace(life, budget=budget - 1, counted_at=now, attempted_at=now + wait), wait
+    return replace(life, budget=_budget(life, now) - 1, counted_at=now, attempted_at=now + wait), wait
+
+
+def _budget(life: Life, now: float) -> float:
+    return min(life.budget + (now - life.counted_at) / REFILL, float(BURST))

@@ -7,7 +7,7 @@ a guard chooses it by `iss` from the issuers it was built with, never from anyth
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Final, TypeAlias, cast
+from typing import Final, TypedDict, Unpack, cast
 
 from guestpass.authenticators import Membership
 from guestpass.claims import NO_MAPPING, Claim, ClaimMapping, Source
@@ -15,43 +15,40 @@ from guestpass.credentials import Credential
 from guestpass.errors import ConfigurationError, InvalidToken
 from guestpass.grants import Grant, Mode
 from guestpass.inquiry import Inquiry, ask, drive
-from guestpass.jwks import SYMMETRIC, VerificationKey, allowed_algorithms
+from guestpass.jwks import SYMMETRIC, VerificationKey
 from guestpass.keysets import FindVerificationKey, KeySet
 from guestpass.principal import IDENTITY_TOKEN, Principal
 from guestpass.refusals import Refusal
+from guestpass.token_profile import ANY_AUDIENCE, Audience, TokenProfile
 from guestpass.tokens import (
     BAD_SIGNATURE,
     MAX_TOKEN,
-    SHORT_HEADER,
     UnverifiedToken,
-    check_audience,
-    check_times,
+    keep_header,
     read_claims,
     read_header,
+    split,
     text_claim,
     verify,
 )
 
+__all__ = ["ANY_AUDIENCE", "Audience", "IssuerSettings", "JwtIssuer"]
 
-class _AnyAudience:
-    def __repr__(self) -> str:
-        return "ANY_AUDIENCE"
-
-
-ANY_AUDIENCE: Final = _AnyAudience()
-"""Takes the tokens that the issuer made for anybody. Say it only of an issuer that has no other audience."""
-
-Audience: TypeAlias = str | Collection[str] | _AnyAudience
-
-MAX_LEEWAY: Final = 300.0
-
-# Without a `typ` to ask for: the types of access tokens (RFC 9068 section 2.1), and what says nothing.
-_ACCESS_TYPES: Final = frozenset({"JWT", "jwt", "at+jwt"})
-_ID_TYPES: Final = frozenset({"id+jwt", "id_token+jwt"})
-# What only ID tokens have (OpenID Connect Core sections 2, 3.1.3.6 and 3.3.2.11).
-_ID_CLAIMS: Final = frozenset({"nonce", "at_hash", "c_hash"})
-
+_FOREIGN: Final = "it is of another issuer"
 _NO_KEY: Final = "its issuer has no such key"
+
+
+class IssuerSettings(TypedDict, total=False):
+    """What can be set of any `JwtIssuer`, which says what each means."""
+
+    algorithms: Collection[str]
+    leeway: float
+    typ: str | None
+    require: Mapping[str, str] | None
+    id_tokens: bool
+    platform: str
+    mode: Mode
+    mapping: ClaimMapping
 
 
 class JwtIssuer:
@@ -69,6 +66,9 @@ class JwtIssuer:
 
     It asks for keys through an inquiry. Raises `ConfigurationError`, at construction and never later.
     """
+
+    # A key that leaves the set ends the verdicts it gave at once; this is for a process whose upkeep cannot run.
+    good_for = 60.0
 
     def __init__(
         self,
@@ -88,38 +88,29 @@ class JwtIssuer:
     ) -> None:
         if not issuer:
             raise ConfigurationError("issuer=…: the exact text of the iss claim")
-        if (audience is None) == (client_id is None):
-            raise ConfigurationError(
-                "say whom the tokens are for: one of audience=…, client_id=… or audience=ANY_AUDIENCE"
-            )
-        self._algorithms = allowed_algorithms(algorithms)
-        if keys.networked and self._algorithms & SYMMETRIC:
+        self._profile = TokenProfile(
+            audience=audience,
+            client_id=client_id,
+            algorithms=algorithms,
+            leeway=leeway,
+            typ=typ,
+            require=require,
+            id_tokens=id_tokens,
+        )
+        if keys.networked and self._profile.algorithms & SYMMETRIC:
             raise ConfigurationError(
                 f"algorithms={tuple(algorithms)!r}: HS256, HS384 and HS512 need keys given in code, "
                 "keys=KeySet.from_jwks(…)"
             )
-        if isinstance(leeway, bool) or not 0 <= leeway <= MAX_LEEWAY:
-            raise ConfigurationError(f"leeway={leeway!r}: seconds, from 0 to {MAX_LEEWAY:.0f}")
         # The fields of a grant are checked here, not at the first token.
         Grant(platform=platform, mode=mode)
         self.issuer = issuer
         self.keys = keys
-        self._audience = None if isinstance(audience, _AnyAudience) else _texts("audience", audience)
-        self._client_ids = _texts("client_id", client_id)
-        self._leeway = float(leeway)
-        self._types = frozenset({_type(typ)}) if typ is not None else _ACCESS_TYPES
-        if typ is None and id_tokens:
-            self._types |= _ID_TYPES
-        self._typed = typ is not None
-        self._required = tuple((require or {}).items())
-        self._id_tokens = id_tokens
-        # Without one of these there is no need to look closer.
-        self._telling = frozenset({"cnf"}) if id_tokens else _ID_CLAIMS | {"cnf", "token_use", "typ"}
         self._platform = platform
         self._mode: Mode = mode
         self._mapping = mapping
-        # The header, up to the dot, of the last token that a key verified, and what of it counts: an issuer's tokens
-        # have the same one for weeks. At first, what no token begins with.
+        # The header, up to the dot, of the last token that a key verified, and what of it counts: nearly always the
+        # next one's too. At first, what no token begins with.
         self._accepted: tuple[str, str, str | None] = "." * (MAX_TOKEN + 1), "", None
 
     def __repr__(self) -> str:
@@ -132,33 +123,14 @@ class JwtIssuer:
         audience: Audience,
         *,
         keys: KeySet | None = None,
-        algorithms: Collection[str] = ("RS256",),
-        leeway: float = 30,
-        typ: str | None = None,
-        require: Mapping[str, str] | None = None,
-        id_tokens: bool = False,
-        platform: str = "",
-        mode: Mode = "live",
-        mapping: ClaimMapping = NO_MAPPING,
+        **settings: Unpack[IssuerSettings],
     ) -> "JwtIssuer":
         """An OpenID Connect provider or OAuth 2.0 server whose metadata names its keys.
 
         Many providers write `JWT` or nothing where RFC 9068 has ``at+jwt``; give ``typ="at+jwt"`` for one
         that keeps to it. `keys` replaces discovery.
         """
-        return cls(
-            issuer,
-            keys=keys or KeySet.from_discovery(issuer),
-            audience=audience,
-            algorithms=algorithms,
-            leeway=leeway,
-            typ=typ,
-            require=require,
-            id_tokens=id_tokens,
-            platform=platform,
-            mode=mode,
-            mapping=mapping,
-        )
+        return cls(issuer, keys=keys or KeySet.from_discovery(issuer), audience=audience, **settings)
 
     @classmethod
     def cognito(
@@ -214,17 +186,17 @@ class JwtIssuer:
     def authenticate(self, credential: Credential, now: float) -> Principal | Refusal | Inquiry[Principal | Refusal]:
         """The principal that a credential of this issuer proves at `now` (Unix seconds), or a refusal.
 
-        An inquiry only where the key must be asked for; it lets `KeysUnavailable` through.
+        An inquiry only where the key must be asked for. It, and this, let `KeysUnavailable` through.
         """
         token = credential.token
         try:
-            if token is None:
-                raise InvalidToken("it is no JWT")
-            alg, kid = self._check_header(token.header)
+            if token is None or token.issuer != self.issuer:
+                raise InvalidToken(_FOREIGN)
+            alg, kid = self._profile.check_header(token.header)
             key = self.keys.known(alg, kid)
             if key is not None:
                 return self._principal(token, key, now)
-            if self.keys.hopeless(kid):
+            if not self.keys.worth_asking(kid):
                 raise InvalidToken(_NO_KEY)
             self._check_before_asking(token.claims, now)
         except InvalidToken as problem:
@@ -236,29 +208,33 @@ class JwtIssuer:
 
         `now` is in Unix seconds, the system's time if left out. Waits at most five seconds where the key
         must be fetched. Raises `InvalidToken`, with the code ``token_expired`` for one that has only
-        expired, else ``credential_invalid``; and `KeysUnavailable` where nobody can tell.
+        expired, else ``credential_invalid``; and `KeysUnavailable` where nobody can tell, whatever else may be
+        wrong with the token.
         """
         begin, alg, kid = self._accepted
+        header = None
         if not token.startswith(begin) or len(token) > MAX_TOKEN:
-            begin = ""
-            alg, kid = self._check_header(read_header(token))
+            header = read_header(token)
+            alg, kid = self._profile.check_header(header)
         instant = time.time() if now is None else now
         key = self.keys.known(alg, kid)
-        if key is None and self.keys.hopeless(kid):
+        if key is None and not self.keys.worth_asking(kid):
             raise InvalidToken(_NO_KEY)
-        claims, signing_input, signature = read_claims(token)
+        payload, signing_input, signature = split(token)
+        claims = read_claims(payload)
+        if claims.get("iss") != self.issuer:
+            raise InvalidToken(_FOREIGN)
         if key is None:
             self._check_before_asking(claims, instant)
             key = self._found(drive(ask(self.keys, FindVerificationKey(alg, kid))))
         # It serves this algorithm: that is how it was found.
         if not key.algorithms[alg](signing_input, signature):
             raise InvalidToken(BAD_SIGNATURE)
-        if not begin:
-            # What strangers write never gets here.
-            begin = token[: token.find(".") + 1]
-            if len(begin) <= SHORT_HEADER:
+        if header is not None:
+            begin = keep_header(token, header)
+            if begin:
                 self._accepted = begin, alg, kid
-        self._check_claims(claims, instant)
+        self._profile.check_claims(claims, instant)
         return claims
 
     def subscribe(self, callback: Callable[[], object]) -> None:
@@ -282,58 +258,16 @@ class JwtIssuer:
             raise InvalidToken(_NO_KEY)
         return key
 
-    def _check_header(self, header: Mapping[str, object]) -> tuple[str, str | None]:
-        alg = cast("str", header["alg"])
-        if alg not in self._algorithms:
-            raise InvalidToken("its algorithm is not allowed for its issuer")
-        typ = header.get("typ")
-        if typ is None:
-            if self._typed:
-                raise InvalidToken("it has no type")
-        elif type(typ) is not str or (typ not in self._types and _type(typ) not in self._types):
-            raise InvalidToken("it is of another type")
-        return alg, cast("str | None", header.get("kid"))
-
     def _check_before_asking(self, claims: Mapping[str, object], now: float) -> None:
         # Nothing is believed here. A token that would be refused in the end is not worth a fetch.
         try:
-            self._check_claims(claims, now)
+            self._profile.check_claims(claims, now)
         except InvalidToken as problem:
             raise InvalidToken(problem.reason) from None
 
-    def _check_claims(self, claims: Mapping[str, object], now: float) -> float:
-        if claims.get("iss") != self.issuer:
-            raise InvalidToken("it is of another issuer")
-        if not claims.keys().isdisjoint(self._telling):
-            self._check_kind(claims)
-        if self._client_ids is None:
-            audience = claims.get("aud")
-            if type(audience) is not str or self._audience is None or audience not in self._audience:
-                check_audience(claims, self._audience)
-        elif text_claim(claims, "client_id") not in self._client_ids:
-            raise InvalidToken("it is for another client")
-        if self._required:
-            self._check_required(claims)
-        sub, jti = claims.get("sub"), claims.get("jti", "-")
-        if not (type(sub) is str and type(jti) is str and sub and jti and sub.isprintable() and jti.isprintable()):
-            text_claim(claims, "sub")
-            text_claim(claims, "jti")
-        return check_times(claims, now=now, leeway=self._leeway)
-
-    def _check_required(self, claims: Mapping[str, object]) -> None:
-        for name, text in self._required:
-            if claims.get(name) != text:
-                raise InvalidToken(f"its {name} is not what this issuer's tokens must say")
-
-    def _check_kind(self, claims: Mapping[str, object]) -> None:
-        if "cnf" in claims:
-            raise InvalidToken("it is bound to a key whose possession is not checked here")
-        if not _ID_CLAIMS.isdisjoint(claims) or claims.get("token_use") == "id" or claims.get("typ") == "ID":
-            raise InvalidToken("it is an ID token")
-
     def _principal(self, token: UnverifiedToken, key: VerificationKey, now: float) -> Principal:
         verify(token, key)
-        ends = self._check_claims(token.claims, now)
+        ends = self._profile.check_claims(token.claims, now)
         claims = token.claims
         subject = text_claim(claims, "sub")
         issued_at = float(cast("float", claims.get("iat", 0)))
@@ -351,17 +285,3 @@ class JwtIssuer:
 
 def _groups(table: Mapping[str, str | Collection[str]] | None) -> tuple[Source, ...]:
     return () if table is None else (Claim("cognito:groups", table),)
-
-
-def _texts(name: str, given: str | Collection[str] | None) -> frozenset[str] | None:
-    if given is None:
-        return None
-    texts = frozenset((given,) if isinstance(given, str) else given)
-    if not texts or not all(isinstance(text, str) and text for text in texts):
-        raise ConfigurationError(f"{name}={given!r}: one text or several, none of them empty")
-    return texts
-
-
-def _type(typ: str) -> str:
-    # RFC 7515 section 4.1.9: without case, and application/ may be left out.
-    return typ.lower().removeprefix("application/")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, TypeVar
 
-from guestpass.errors import ConfigurationError
-from guestpass.freshness import Life
+from guestpass.errors import ConfigurationError, KeysUnavailable
+from guestpass.freshness import Life, held_up
 from guestpass.inquiry import Question
 from guestpass.jwks import ParsedKeys, VerificationKey, parse_jwks
 from guestpass.upkeep import Upkeep
@@ -88,6 +88,23 @@ class Held:
     def names(self) -> frozenset[tuple[str | None, str, frozenset[str]]]:
         """What tells one key from another, its material included."""
         return frozenset((key.kid, key.key_id, frozenset(key.algorithms)) for key in self.keys.keys)
+
+    def loaded(self, now: float) -> bool:
+        """Whether keys that were fetched serve at `now`. Those of a seed only serve until then."""
+        return self.life.loaded_at is not None and now < self.serves_until
+
+    def check_may_ask(self, now: float) -> None:
+        """Raises `KeysUnavailable` where nothing may be fetched for an unknown kid at `now`: the last fetch has just
+        failed, or unknown kids have spent what they may."""
+        if now < self.life.retry_at:
+            raise self.unavailable(now)
+        wait = held_up(self.life, now) if self.loaded(now) else 0.0
+        if wait > 0:
+            raise KeysUnavailable("no fetch is left for an unknown kid", retry_after=max(1.0, wait))
+
+    def unavailable(self, now: float) -> KeysUnavailable:
+        """What is raised where the keys could not be fetched."""
+        return KeysUnavailable("the keys cannot be had right now", retry_after=max(1.0, self.life.retry_at - now))
 
     def state(self, now: float, generation: int, *, networked: bool) -> KeySetState:
         """Where the set stands at `now`."""

@@ -151,7 +151,7 @@ class KeySet:
         """The key for such a header if it is at hand. Never waits: None where it is not, or must be asked
         for."""
         current = self._current
-        if current.asks_at != math.inf:
+        if self._read is not None:
             now = self._clock()
             if now >= current.asks_at:
                 if now >= current.serves_until:
@@ -159,21 +159,26 @@ class KeySet:
                 self._refresh_ahead(now)
         return current.keys.fitting.get((kid, alg))
 
-    def hopeless(self, kid: str | None) -> bool:
-        """Whether asking for a key that is not `known` would surely bring none. Never waits.
+    def worth_asking(self, kid: str | None) -> bool:
+        """Whether asking for a key that is not `known` could bring it. Never waits.
 
-        So it is for keys given in code; where the kid is known, for other algorithms; where no kid is given
-        and not exactly one key fits; and for a kid that was looked for in vain within the last 30 seconds.
+        It could not where the keys were given in code; where the kid is known, for other algorithms; where no kid is
+        given and not exactly one key fits; and where the kid was looked for in vain within the last 30 seconds.
+
+        Raises `KeysUnavailable` where it could but nobody can be asked now: the budget for unknown kids is spent, or
+        the last fetch has just failed. So a flood of such tokens ends here, for the price of their headers. Whatever
+        else may be wrong with one, such as that it has expired, is not looked for: without the key nobody can tell
+        whether it is a token at all, and 503 is the truth about each of them.
         """
         if self._read is None:
-            return True
-        current = self._current
-        if current.life.loaded_at is None or self._clock() >= current.serves_until:
             return False
-        if kid is None or kid in current.keys.kids:
-            return True
-        with self._lock:
-            return kid in self._unknown
+        now, current = self._clock(), self._current
+        # The memory is read without the lock: who only looks changes nothing in it.
+        if current.loaded(now) and (kid is None or kid in current.keys.kids or kid in self._unknown):
+            return False
+        if self._flight is None:
+            current.check_may_ask(now)
+        return True
 
     def answer(self, question: Question[T], /) -> T:
         """Answer `FindVerificationKey`, waiting for a fetch where that is needed: at most five seconds.
@@ -210,24 +215,19 @@ class KeySet:
 
     def _ask(self, asked: FindVerificationKey) -> VerificationKey | Flight | None:
         key = self.known(asked.alg, asked.kid)
-        if key is not None or self.hopeless(asked.kid):
+        if key is not None or not self.worth_asking(asked.kid):
             return key
         with self._lock:
-            now, current = self._clock(), self._current
-            serving = now < current.serves_until
-            key = current.keys.fitting.get((asked.kid, asked.alg)) if serving else None
+            now, flight, current = self._clock(), self._under_way(), self._current
+            key = current.keys.fitting.get((asked.kid, asked.alg)) if now < current.serves_until else None
             if key is not None:
                 return key  # It came while this thread waited for the lock.
-            flight = self._under_way()
             if flight is not None:
                 return flight
-            if now < self._current.life.retry_at:
-                raise self._unavailable()
-            if not serving or current.life.loaded_at is None:
+            current.check_may_ask(now)
+            if not current.loaded(now):
                 return self._depart(now)
             life, wait = freshness.spend(current.life, now)
-            if life is None:
-                raise KeysUnavailable("no fetch is left for an unknown kid", retry_after=max(1.0, wait))
             self._current = replace(current, life=life)
             return self._depart(now, wait)
 
@@ -331,8 +331,7 @@ class KeySet:
         return keys, freshness.lifetime(document.max_age, self._longest_lifetime)
 
     def _unavailable(self) -> KeysUnavailable:
-        left = self._current.life.retry_at - self._clock()
-        return KeysUnavailable("the keys cannot be had right now", retry_after=max(1.0, left))
+        return self._current.unavailable(self._clock())
 
     def _patience(self, flight: Flight) -> float:
         return max(0.0, min(freshness.WAIT, flight.began + freshness.WAIT - self._clock()))
