@@ -419,6 +419,7 @@ async def test_an_account_that_is_not_the_platforms_is_refused(house: House, app
         ({"account": "acct_1", "more": 1}, ["body"]),
         ({"account": None}, ["account"]),
         ({"token": ""}, ["token"]),
+        ({"token": "not-a-jti"}, ["token"]),
         ({"token": "a\nb"}, ["token"]),
         ({"subject": "x" * 257}, ["subject"]),
         ({"subject": "not-a-uuid"}, ["subject"]),

@@ -125,11 +125,18 @@ def test_news_are_of_their_names_alone() -> None:
     assert not listed.changed(["x"], start)
     then = listed.version
     assert then > start
-    assert listed.note([cutoff("a")]) == frozenset()
-    assert listed.version == then
     assert listed.note([cutoff("a", 9_000)]) == {"a"}
     assert listed.changed(["a"], then)
     assert not listed.changed(["b"], then)
+    assert listed.note([]) == frozenset()
+
+
+def test_the_same_cut_off_again_is_news_since_something_else_may_have_changed() -> None:
+    listed = RevocationList()
+    listed.note([cutoff("key:k")])
+    then = listed.version
+    assert listed.note([cutoff("key:k")]) == {"key:k"}
+    assert listed.changed(["key:k"], then)
 
 
 def test_another_epoch_is_news_to_everybody() -> None:
@@ -139,8 +146,43 @@ def test_another_epoch_is_news_to_everybody() -> None:
     then = listed.version
     listed.begin(replace(EPOCH, id="e2"))
     assert listed.changed(["whoever"], then)
-    assert listed.latest(["a"]) is None
     assert not listed.changed(["whoever"], listed.version)
+
+
+def test_what_has_ended_stays_so_in_another_epoch() -> None:
+    listed = RevocationList()
+    listed.begin(EPOCH)
+    listed.note(
+        [cutoff("key:a", FOREVER_MS), cutoff("kid:b", FOREVER_MS), cutoff("key:c"), cutoff("session:d", FOREVER_MS)]
+    )
+    listed.begin(replace(EPOCH, id="e2", after_loss=True))
+    assert listed.latest(["key:a"]) == FOREVER_MS
+    assert [one.name for one in listed.lasting()] == ["key:a", "kid:b"]
+
+
+@pytest.mark.parametrize(("at_ms", "ended"), [(FOREVER_MS, True), (FOREVER_MS - 1, False), (0, False)])
+def test_a_key_has_ended_only_where_it_was_revoked(at_ms: int, ended: bool) -> None:
+    listed = RevocationList()
+    listed.begin(replace(EPOCH, after_loss=True))
+    listed.note([cutoff("key:id_1", at_ms)])
+    key = principal("secret_key", issued_at=0.0)
+    assert listed.has_ended(key, names_of(key), signed_here=False) is ended
+
+
+def test_news_that_end_nothing_do_not_end_what_says_no_time_either() -> None:
+    listed = RevocationList()
+    listed.begin(EPOCH)
+    listed.note([cutoff("key:key_1", 0)])
+    who = principal("gate_pass", issued_at=0.0)
+    assert not listed.has_ended(who, names_of(who), signed_here=False)
+
+
+def test_a_principal_that_was_narrowed_ends_as_what_it_was() -> None:
+    several = replace(principal("identity_token"), grant=Grant("plat", "live", frozenset({"a", "b"})))
+    narrowed = replace(several, grant=Grant("plat", "live", frozenset({"a"})), narrowed_from=several)
+    assert names_of(narrowed) == names_of(several)
+    assert narrowed.identity == several.identity
+    assert narrowed.account == "a"
 
 
 def test_news_that_end_nothing_are_news_each_time_and_move_no_cut_off() -> None:

@@ -154,6 +154,7 @@ class ApiKeys:
             credential_id=key.id,
             issued_at=key.created_at,
             origins=key.origins,
+            secret_digest=secret_digest,
         )
 
     def create(self, **asked: Unpack[KeyRequest]) -> NewKey:

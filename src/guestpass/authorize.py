@@ -76,7 +76,7 @@ def _hold_to_account(
             return Refusal("account_refused", it)
     elif len(accounts) == 1:
         return principal
-    return replace(principal, grant=replace(principal.grant, accounts=frozenset({account})))
+    return replace(principal, grant=replace(principal.grant, accounts=frozenset({account})), narrowed_from=principal)
 
 
 def _component(rule: Rule, principal: Principal) -> Refusal | None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
+from guestpass.forking import begins_anew
 from guestpass.principal import Principal
 
 Entry: TypeAlias = tuple[float, tuple[int, ...], Principal]
@@ -27,6 +28,7 @@ class VerifiedCache:
         self.get = self._entries.get
         self._lock = threading.Lock()
         self.generation = 0
+        begins_anew(self)
 
     def knew(self, key: bytes) -> bool:
         """Whether there is, or was until lately, a principal under `key`."""
@@ -48,6 +50,11 @@ class VerifiedCache:
             self.generation += 1
             for key in [key for key, (_, _, principal) in self._entries.items() if ended(principal)]:
                 del self._entries[key]
+
+    def after_fork(self) -> None:
+        """In a forked child: nothing is remembered of what others have heard."""
+        self._lock = threading.Lock()
+        self._entries.clear()
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -43,8 +43,8 @@ class Endings:
         return not any(feed.list.changed(names, then) for feed, then in zip(self.feeds, since, strict=True))
 
     def has_ended(self, principal: Principal) -> bool:
-        """Whether a principal that was proved before has ended since, as the lists tell; of keys they do not."""
-        return principal.kind not in KEYS and self._listed(principal, None)
+        """Whether a principal that was proved before has ended since, as far as the lists tell."""
+        return self._listed(principal, None)
 
     def ended(
         self, principal: Principal, home: RevocationFeed | None, looked_up: bool, now: float
@@ -52,12 +52,13 @@ class Endings:
         """Whether a principal that was just proved has ended; an inquiry where a list cannot be trusted.
 
         `home` is the feed of the store that its credential comes from; where its record was just `looked_up` there,
-        that store can be asked in the list's place. A key's record has said itself whether it has ended. The inquiry
-        raises `StoreUnavailable` where nobody can tell.
+        that store can be asked in the list's place. A key's record says itself whether it has ended. The inquiry raises
+        `StoreUnavailable` where nobody can tell.
         """
-        if principal.kind in KEYS:
-            return False
         if now < self.trusted_until:
+            return self._listed(principal, home)
+        if principal.kind in KEYS:
+            # Its record was just looked at; the lists may know more, after a store went back to an older copy.
             return self._listed(principal, home)
         return self._ask(principal, home, looked_up)
 
@@ -68,7 +69,7 @@ class Endings:
                 continue
             if looked_up and feed is home:
                 latest = yield from ask(feed.store, FindCutoff(names))
-                if latest is not None and minted_ms(principal) <= latest:
+                if latest and minted_ms(principal) <= latest:
                     return True
                 continue
             # Twice: one reading that is under way may have begun too long ago.

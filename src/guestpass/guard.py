@@ -5,11 +5,13 @@ plain function for what its cache knows; only a miss makes an inquiry. The doors
 `Principal`.
 """
 
+import logging
 import math
 import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,6 +21,7 @@ from guestpass.authorize import authorize, noun
 from guestpass.cache import VerifiedCache
 from guestpass.endings import Endings
 from guestpass.errors import ConfigurationError, Refused, Unavailable
+from guestpass.forking import begins_anew
 from guestpass.grants import Grant, Mode
 from guestpass.inquiry import Inquiry, ask, drive, drive_async
 from guestpass.ownership import Ownership, OwnsAccount
@@ -38,6 +41,8 @@ ANYONE: Final = Principal(kind="anyone", subject="", grant=Grant("", "live"), cr
 UNNAMED: Final = Principal(kind="anyone", subject="", grant=Grant("", "live"), credential_id="unnamed")
 """The same, where a credential would have been looked at: the answer is for those without one."""
 
+
+log = logging.getLogger("guestpass")
 
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\Z")
 _TAKEN: Final = frozenset({"authorization", "origin", "sec-fetch-site", "host", "cookie", "content-type"})
@@ -105,8 +110,8 @@ class Guard:
         self.clock: Final = clock
         self._account_header = canonical(account_header.encode())
         self._cache = VerifiedCache(cache_size)
-        self._watching = threading.Lock()
-        self._watched: dict[object, _Watch] = {}
+        self.after_fork()
+        begins_anew(self)
         feeds = unique(getattr(one, "feed", None) for one in self.authenticators)
         self._endings = Endings(feeds, max_list_age, clock, self._heard)
         self._prover = Prover(
@@ -119,6 +124,8 @@ class Guard:
             recheck=recheck,
             lookups=lookups,
         )
+        # What `override` puts another in the place of.
+        self._identify: Callable[[Presented], Verdict] = self._prover.identify
         self.authenticators.attach(policy, self.forget)
 
     def check(self, credential: str) -> Principal:
@@ -142,7 +149,7 @@ class Guard:
         if rule is not None and rule.public and not rule.optional:
             return ANYONE
         presented = read(request, self._account_header)
-        proof = self._prover.identify(presented)
+        proof = self._identify(presented)
         if isinstance(proof, Principal):
             return self._admit(proof, rule, request, presented)
         if isinstance(proof, Generator):
@@ -154,6 +161,26 @@ class Guard:
     def reads_one_way(self, request: Request) -> bool:
         """Whether nobody could take the request's path for another, whatever rule it is for."""
         return _reads_one_way(request, None)
+
+    @contextmanager
+    def override(self, principal: Principal) -> Generator[None]:
+        """For tests: inside the block every request, from any thread, is judged as if the credential of `principal`
+        came with it, whatever does come. The policy holds as ever, and so does where a credential may come from, its
+        expiry and its revocation; `check` is not concerned.
+
+        Raises `ConfigurationError` unless guard and principal are of test mode.
+        """
+        if self.mode != "test" or principal.mode != "test":
+            whose = "guard" if self.mode != "test" else "principal"
+            raise ConfigurationError(
+                f"guard.override(…): the {whose} is in live mode, and what is live is never overridden; tests build "
+                'the application with Guard(mode="test"), and principals with guestpass.testing.principal(…)'
+            )
+        before, self._identify = self._identify, self._prover.assuming(principal)
+        try:
+            yield
+        finally:
+            self._identify = before
 
     def add_rules(self, rules: Iterable[Rule]) -> None:
         """Add rules to the policy, such as those of the issuing API, before the first request."""
@@ -194,6 +221,11 @@ class Guard:
 
         return end
 
+    def after_fork(self) -> None:
+        """In a forked child: the live connections are the parent's."""
+        self._watching = threading.Lock()
+        self._watched: dict[object, _Watch] = {}
+
     def _heard(self, names: frozenset[str] | None) -> None:
         self._tell(lambda watch: names is None or not names.isdisjoint(watch.names))
 
@@ -202,7 +234,10 @@ class Guard:
             watched = tuple(self._watched.values())
         for watch in watched:
             if concerned(watch):
-                watch.tell()
+                try:
+                    watch.tell()
+                except Exception:
+                    log.exception("a live connection could not be told that its credential may have ended")
 
     def _admit(self, principal: Principal, rule: Rule | None, request: Request, presented: Presented) -> Verdict:
         if rule is None:

@@ -3,6 +3,7 @@
 Holds each request to the key's own platform and accounts; what then ends is `guestpass.revocations`' to say.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -17,6 +18,7 @@ from guestpass.revocations import Revocations
 
 FIELDS: Final = frozenset({"account", "subject", "token"})
 
+_JTI = re.compile(r"[0-9a-f]{32}\Z")
 _ONE_OF: Final = 'one of {"account": …}, {"subject": …}, {"subject": …, "account": …} and {"token": jti}'
 
 
@@ -35,6 +37,8 @@ def revoke_from(
         wrong.append(FieldError("body", _ONE_OF))
     if "account" in given and not wrong and not is_account_id(given["account"]):
         wrong.append(FieldError("account", "an account's id"))
+    if "token" in given and not wrong and not _JTI.match(str(given["token"])):
+        wrong.append(FieldError("token", "the jti of a token that was signed here"))
     if "subject" in given and not wrong and not is_user_id(str(given["subject"]).lower()):
         wrong.append(FieldError("subject", "a UUID in its 36-character form"))
     if wrong:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from guestpass.errors import ConfigurationError, KeysUnavailable
+from guestpass.forking import begins_anew
 from guestpass.grants import Mode
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
 from guestpass.jwks import PrivateKey, VerificationKey, read_jwk
@@ -118,6 +119,7 @@ class KeyRing:
         self._clock = clock
         self._ring: Ring | None = None
         self._looking = self._making = False
+        self._changes = 0
         self._private: dict[str, PrivateKey] = {record.kid: private for record, private in files or ()}
         self._looks = Budget(LOOKS)
 
@@ -200,17 +202,20 @@ class KeyRing:
     def look_again(self) -> None:
         """Forget what the store said last: something has changed there."""
         self._ring = None
+        self._changes += 1
 
     def _look(self, good_for: float) -> Inquiry[Ring]:
         now, ring = self._clock(), self._ring
         if ring is not None and 0 <= now - ring.seen_at < (STALE if self._looking and good_for else good_for):
             return ring
-        self._looking = True
+        self._looking, changes = True, self._changes
         try:
-            self._ring = yield from self._read(ring, now)
+            found = yield from self._read(ring, now)
         finally:
             self._looking = False
-        return self._ring
+        if changes == self._changes:
+            self._ring = found
+        return found
 
     def _read(self, ring: Ring | None, now: float) -> Inquiry[Ring]:
         if self._files is not None:
@@ -266,6 +271,11 @@ class Budget:
         self._burst = burst
         self._left = float(burst)
         self._then = 0.0
+        self.after_fork()
+        begins_anew(self)
+
+    def after_fork(self) -> None:
+        """In a forked child: another thread of the parent's may have held it."""
         self._lock = threading.Lock()
 
     def spend(self, now: float) -> bool:

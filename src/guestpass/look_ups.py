@@ -11,6 +11,7 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar, cast
 
+from guestpass.forking import begins_anew
 from guestpass.inquiry import Inquiry, Question, ask, in_single_flight
 
 T = TypeVar("T")
@@ -34,8 +35,14 @@ class LookUps(Generic[T]):
     strangers never keeps out who was here a moment ago."""
 
     def __init__(self, places: int) -> None:
-        self._strangers = threading.BoundedSemaphore(places)
-        self._acquaintances = threading.BoundedSemaphore(places)
+        self._places = places
+        self.after_fork()
+        begins_anew(self)
+
+    def after_fork(self) -> None:
+        """In a forked child: nothing is under way."""
+        self._strangers = threading.BoundedSemaphore(self._places)
+        self._acquaintances = threading.BoundedSemaphore(self._places)
         self._under_way: dict[bytes, _UnderWay[T]] = {}
 
     def run(self, inquiry: Inquiry[T], *, key: bytes | None, known: bool, seen: Hashable) -> Inquiry[T]:
@@ -86,6 +93,9 @@ class _UnderWay(Generic[T]):
             _resolve(future)
 
     def answer(self, question: Question[U], /) -> U:
+        if _holds_up_a_loop():
+            # The one that is under way may need this very thread.
+            return cast("U", None)
         with contextlib.suppress(TimeoutError):
             self._future(question).result(PATIENCE)
         return cast("U", None)
@@ -104,6 +114,14 @@ class _UnderWay(Generic[T]):
         if self._over:
             _resolve(future)
         return future
+
+
+def _holds_up_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _resolve(future: "Future[None]") -> None:

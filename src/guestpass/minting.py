@@ -15,7 +15,7 @@ from guestpass.inquiry import Answers, Inquiry, ask
 from guestpass.ownership import OwnsAccount
 from guestpass.policy import Policy
 from guestpass.principal import SECRET_KEY, Principal, is_account_id, is_name
-from guestpass.records import FindMinter
+from guestpass.records import FindMinter, KeyRecord
 from guestpass.refusals import FieldError, Refusal
 from guestpass.values import as_collection, as_mapping
 
@@ -156,13 +156,20 @@ class Mint:
         # Without a record the keys are kept elsewhere, by an authenticator of the user's own.
         key, looked_at = (None, int(now * 1000)) if found is None else (found.key, found.now_ms)
         grant = by.grant if key is None else by.grant.meet(self.policy.close(key.grant))
-        if key is not None and key.revoked_at is not None:
+        if key is not None and (key.revoked_at is not None or not _is_good(by.secret_digest, key, now)):
             raise Refused(Refusal("key_revoked", "API key"))
         if grant is None:
             raise Refused(Refusal("escalation_denied", "API key"))
         if now >= grant.expires_at:
             raise Refused(Refusal("key_expired", "API key"))
         return grant, looked_at
+
+
+def _is_good(secret_digest: bytes, key: KeyRecord, now: float) -> bool:
+    """Whether the secret that proved `key` is still one of its own; one may have been retired since."""
+    if not secret_digest or secret_digest == key.digest:
+        return True
+    return secret_digest == key.old_digest and now < key.old_until
 
 
 def _within(minter: Grant, wanted: Grant, narrow: bool) -> Grant:

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias, TypeVar, cast
 import anyio.to_thread
 from cachetools import TTLCache
 
+from guestpass.forking import begins_anew
 from guestpass.inquiry import Question, look_up_limiter
 
 T = TypeVar("T")
@@ -52,8 +53,13 @@ class Ownership:
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._owns = owns
-        self._lock = threading.Lock()
+        self.after_fork()
+        begins_anew(self)
         self._known: TTLCache[OwnsAccount, bool, float] = TTLCache(size, seconds, timer)
+
+    def after_fork(self) -> None:
+        """In a forked child: another thread of the parent's may have held it."""
+        self._lock = threading.Lock()
 
     def known(self, question: OwnsAccount) -> bool | None:
         """The answer where it is known, None where it has to be asked for."""

@@ -61,7 +61,8 @@ class Principal:
     a session or a signed token. Nothing in `metadata` ever authorises anything: it is data of the platform's.
 
     `origins` are the web origins that a key is good for: a publishable key with origins works from those alone,
-    a secret key is let through from a browser only there.
+    a secret key is let through from a browser only there. `secret_digest` says which secret of a key it was, and
+    `narrowed_from` who the caller is beyond the one account that a request is held to.
     """
 
     kind: str
@@ -73,6 +74,8 @@ class Principal:
     issued_at: float = 0.0
     metadata: Mapping[str, object] = field(default_factory=lambda: NO_METADATA, hash=False)
     origins: frozenset[str] = frozenset()
+    secret_digest: bytes = field(default=b"", repr=False, compare=False)
+    narrowed_from: "Principal | None" = field(default=None, repr=False, compare=False)
 
     @property
     def platform(self) -> str:
@@ -101,7 +104,8 @@ class Principal:
     @property
     def identity(self) -> tuple[str, str, str, str | None, str]:
         """Who this is, everywhere: a bare subject of one issuer is nobody elsewhere."""
-        return (self.kind, self.issuer, self.platform, self.account, self.subject)
+        proved = self.narrowed_from or self
+        return (proved.kind, proved.issuer, proved.platform, proved.account, proved.subject)
 
     @property
     def is_authenticated(self) -> bool:

@@ -8,7 +8,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from guestpass.authenticators import Authenticator, Authenticators
 from guestpass.authorize import noun
@@ -19,9 +19,17 @@ from guestpass.errors import InvalidToken, Refused, Unavailable
 from guestpass.grants import Grant, Mode
 from guestpass.inquiry import Inquiry
 from guestpass.look_ups import LookUps, NoPlace
-from guestpass.principal import ACCOUNT_SESSION, SECRET_KEY, Principal
+from guestpass.principal import (
+    ACCOUNT_SESSION,
+    IDENTITY_TOKEN,
+    PUBLISHABLE_KEY,
+    SECRET_KEY,
+    SIGNED_TOKEN,
+    Principal,
+)
 from guestpass.refusals import Refusal
 from guestpass.requests import Presented
+from guestpass.revocation_list import KEYS
 from guestpass.tokens import read_token
 from guestpass.upkeep import UPKEEP
 
@@ -77,14 +85,16 @@ class Prover:
         now = self._clock()
         key = _cache_key(presented)
         if key is not None:
-            entry, endings = self._cache.get(key), self._endings
-            if entry is not None and now < entry[0] and now < endings.trusted_until:
-                proof = entry[2] if entry[1] is endings.versions else self._after_news(key, entry)
-                if proof is not None:
-                    return _presentable(proof, presented) if isinstance(proof, Principal) else proof
+            proof = self._recalled(key, now)
+            if proof is not None:
+                return _presentable(proof, presented) if isinstance(proof, Principal) else proof
         credential = _one_credential(presented)
         if not isinstance(credential, Credential):
             return credential
+        if key is not None and credential.protocol is None:
+            spelled, key = key, _digest(credential.text)
+            if key != spelled and (proof := self._recalled(key, now)) is not None:
+                return _presentable(proof, presented) if isinstance(proof, Principal) else proof
         authenticator = self._authenticators.of(credential)
         kind = None if authenticator is None else authenticator.kind_of(credential)
         if authenticator is None or kind is None:
@@ -109,6 +119,25 @@ class Prover:
             return self._look_up(verdict, attempt, presented)
         return self._settle(verdict, attempt, presented)
 
+    def assuming(self, principal: Principal) -> Callable[[Presented], Verdict]:
+        """What `identify` would answer if the credential of `principal` were presented each time: for tests."""
+        closed = replace(principal, grant=self._close(principal.grant))
+
+        def identify(presented: Presented) -> Verdict:
+            if not self._clock() < closed.expires_at:
+                refusal = Refusal(_EXPIRED.get(closed.kind, "credential_invalid"), noun(closed.kind))
+                return self._refuse(refusal, closed.kind, presented)
+            return _ended(closed) if self._endings.has_ended(closed) else _presentable(closed, presented)
+
+        return identify
+
+    def _recalled(self, key: bytes, now: float) -> Proof | None:
+        """What the cache knows; a refusal where it has heard of an end since."""
+        entry, endings = self._cache.get(key), self._endings
+        if entry is None or now >= entry[0] or now >= endings.trusted_until:
+            return None
+        return entry[2] if entry[1] is endings.versions else self._after_news(key, entry)
+
     def _after_news(self, key: bytes, entry: Entry) -> Proof | None:
         """What is left of a cached verdict after news: itself, where they do not concern it; a refusal, where they say
         that it has ended; None, where only its record can tell."""
@@ -118,7 +147,7 @@ class Prover:
             # The next hit need not ask.
             self._cache.put(key, (until, versions, principal), generation)
             return principal
-        return _ended(principal) if self._endings.has_ended(principal) else None
+        return _ended(principal) if principal.kind not in KEYS and self._endings.has_ended(principal) else None
 
     def _look_up(self, inquiry: Inquiry[Proof], attempt: _Attempt, presented: Presented) -> Inquiry[Proof]:
         key = attempt.key
@@ -156,8 +185,11 @@ class Prover:
                 f"an authenticator of {kind!r} answered {type(proof).__name__}, not a Principal of that kind"
             )
         now = self._clock()
-        if proof.mode != self._mode or not now < proof.expires_at:
+        if proof.mode != self._mode:
             return self._refuse(Refusal("credential_invalid", noun(kind)), kind, presented)
+        if not now < proof.expires_at:
+            # It ended while it was looked up.
+            return self._refuse(Refusal(_EXPIRED.get(kind, "credential_invalid"), noun(kind)), kind, presented)
         principal = replace(proof, grant=self._close(proof.grant))
         if attempt.key is not None:
             good_for = cast("float", getattr(attempt.authenticator, "good_for", self._recheck))
@@ -172,6 +204,21 @@ class Prover:
         return refusal
 
 
+_REVOKED: Final = {
+    SECRET_KEY: "key_revoked",
+    PUBLISHABLE_KEY: "key_revoked",
+    ACCOUNT_SESSION: "session_revoked",
+}
+
+_EXPIRED: Final = {
+    SECRET_KEY: "key_expired",
+    PUBLISHABLE_KEY: "key_expired",
+    ACCOUNT_SESSION: "session_expired",
+    SIGNED_TOKEN: "token_expired",
+    IDENTITY_TOKEN: "token_expired",
+}
+
+
 def _once_told(ended: Inquiry[bool], principal: Principal) -> Inquiry[Proof]:
     try:
         return _ended(principal) if (yield from ended) else principal
@@ -180,8 +227,7 @@ def _once_told(ended: Inquiry[bool], principal: Principal) -> Inquiry[Proof]:
 
 
 def _ended(principal: Principal) -> Refusal:
-    code = "session_revoked" if principal.kind == ACCOUNT_SESSION else "token_revoked"
-    return Refusal(code, noun(principal.kind))
+    return Refusal(_REVOKED.get(principal.kind, "token_revoked"), noun(principal.kind))
 
 
 def _cache_key(presented: Presented) -> bytes | None:
@@ -192,6 +238,11 @@ def _cache_key(presented: Presented) -> bytes | None:
         return None
     # One byte longer than any header's, so that no header can be made to look like a pair.
     return hashlib.sha256("\0".join(presented.pair).encode()).digest() + b"\0"
+
+
+def _digest(text: str) -> bytes:
+    """The key of a credential in a header, however the header is spelled: one credential has one place in the cache."""
+    return hashlib.sha256(b"Bearer " + text.encode()).digest()
 
 
 def _one_credential(presented: Presented) -> Credential | Refusal:

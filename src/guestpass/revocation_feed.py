@@ -7,7 +7,6 @@ concerned.
 
 import logging
 import math
-import os
 import threading
 import time
 import weakref
@@ -17,8 +16,9 @@ from typing import Final, TypeAlias, TypeVar, cast
 
 from guestpass.errors import StoreUnavailable, Unavailable
 from guestpass.flights import Flight
+from guestpass.forking import begins_anew
 from guestpass.inquiry import Answers, Question
-from guestpass.records import BeginEpoch, Cutoff, CutoffPage, Epoch, ReadCutoffs
+from guestpass.records import AddCutoff, BeginEpoch, Cutoff, CutoffPage, Ending, Epoch, ReadCutoffs
 from guestpass.revocation_list import RevocationList
 from guestpass.upkeep import UPKEEP, Upkeep
 
@@ -65,7 +65,7 @@ class RevocationFeed:
         upkeep: Upkeep = UPKEEP,
     ) -> None:
         self.store: Final = store
-        self.list: Final = RevocationList()
+        self.list = RevocationList()
         self.complete_at = -math.inf
         """When the copy was last known to be complete: Unix seconds, and of a clock that never goes back."""
         self.complete_timer = -math.inf
@@ -78,7 +78,7 @@ class RevocationFeed:
         self._tidied_at = -math.inf
         self._hearers: tuple[weakref.WeakMethod[Heard], ...] = ()
         upkeep.every(POLL, self.poll)
-        _all.add(self)
+        begins_anew(self)
 
     def subscribe(self, heard: Heard) -> None:
         """Have a bound method called after every reading and every `note`; its object is not kept alive for it."""
@@ -180,15 +180,19 @@ class RevocationFeed:
 
     def _start_over(self, epoch: Epoch) -> None:
         known = self.list.epoch
-        if not epoch.after_loss or (known is not None and epoch.id == known.id):
+        # Begun by another process, unless it is no later than the one known: then an older copy has come back.
+        if not epoch.after_loss or (known is not None and epoch.started_ms <= known.started_ms):
             security_log.critical(
                 "revocations_lost: the store lost its list of revocations, or went back to an older one;"
                 " what was minted before this instant is refused"
             )
             epoch = self.store.answer(BeginEpoch(epoch.id))
+            for cutoff in self.list.lasting():
+                self.store.answer(AddCutoff(Ending(cutoff.name, cutoff.at_ms, cutoff.expires_at)))
         with self._lock:
             self.list.begin(epoch)
             self._reached = 0
+            self.complete_at = self.complete_timer = -math.inf
         self._tell(None)
 
     def _take_in(self, page: CutoffPage) -> None:
@@ -218,10 +222,14 @@ class RevocationFeed:
         """In a forked child: what was on its way in the parent is not on its way here."""
         self.__dict__.pop("_made_lock", None)
         self._flight = None
+        # Something may have been half taken in; and who reads on in this process is not known yet.
+        self.list = RevocationList()
+        self._reached = 0
+        self.complete_at = self.complete_timer = self._failed_at = -math.inf
+        self._tell(frozenset())
 
 
 _feeds: Final[weakref.WeakValueDictionary[int, RevocationFeed]] = weakref.WeakValueDictionary()
-_all: Final[weakref.WeakSet[RevocationFeed]] = weakref.WeakSet()
 
 
 def feed_of(store: Answers, clock: Callable[[], float] = time.time) -> RevocationFeed:
@@ -236,11 +244,3 @@ def feed_of(store: Answers, clock: Callable[[], float] = time.time) -> Revocatio
 def unique(feeds: Iterable[object]) -> tuple[RevocationFeed, ...]:
     """The feeds among these, each once."""
     return tuple(dict.fromkeys(feed for feed in feeds if isinstance(feed, RevocationFeed)))
-
-
-def _after_fork_in_child() -> None:
-    for feed in list(_all):
-        feed.after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -73,7 +73,9 @@ def signing_key_name(kid: str) -> str:
 
 
 def names_of(principal: Principal) -> tuple[str, ...]:
-    """The names by which a principal can be ended; of a key, the name by which its changes are told."""
+    """The names by which a principal can be ended; of a key, the name by which its changes are told. The same whether
+    or not it was narrowed to one of its accounts."""
+    principal = principal.narrowed_from or principal
     if principal.kind in KEYS:
         return (key_name(principal.credential_id),)
     names = [identity_name(*principal.identity)]
@@ -116,19 +118,17 @@ class RevocationList:
         self._cutoffs: dict[str, tuple[Cutoff, int]] = {}
 
     def begin(self, epoch: Epoch) -> None:
-        """Start anew with the list of another epoch: whatever was decided by the old one is news."""
+        """Go on with the list of another epoch: whatever was decided by the old one is news; what ended stays ended."""
         self.epoch = epoch
-        self._cutoffs = {}
         self._epoch_version = self.version + 1
         self.version = self._epoch_version
 
     def note(self, cutoffs: Iterable[Cutoff]) -> frozenset[str]:
-        """Take in cut-offs. Answers the names of those that are news."""
+        """Take in cut-offs, each of which is news: it may stand for something else that has changed. Answers their
+        names."""
         version, names = self.version + 1, set[str]()
         for cutoff in cutoffs:
             known = self._cutoffs.get(cutoff.name)
-            if known is not None and known[0] == cutoff and cutoff.at_ms > 0:
-                continue
             if known is not None and known[0].at_ms > cutoff.at_ms:
                 cutoff = known[0]
             self._cutoffs[cutoff.name] = (cutoff, version)
@@ -137,6 +137,12 @@ class RevocationList:
             # Last, so that who reads the new version finds what it counts.
             self.version = version
         return frozenset(names)
+
+    def lasting(self) -> list[Cutoff]:
+        """What an epoch that begins does not end by itself: keys that were revoked or distrusted."""
+        beginnings = (key_name(""), signing_key_name(""))
+        ended = [cutoff for cutoff, _ in list(self._cutoffs.values()) if cutoff.at_ms >= FOREVER_MS]
+        return [cutoff for cutoff in ended if cutoff.name.startswith(beginnings)]
 
     def changed(self, names: Iterable[str], since: int) -> bool:
         """Whether any of these names has news from after version `since`."""
@@ -154,10 +160,13 @@ class RevocationList:
         """Whether a principal, with its `names_of`, was minted at or before a cut-off, or before a list that was lost.
 
         `signed_here`: nothing but this list's store would tell of its end, so it must be of the list's epoch. A kind of
-        one's own that does not say when it was minted is its authenticator's to end after a loss.
+        one's own that does not say when it was minted is its authenticator's to end after a loss. A key has ended only
+        where it was revoked: any other cut-off of its name ends what it minted.
         """
-        minted, latest, epoch = minted_ms(principal), self.latest(names), self.epoch
-        if latest is not None and minted <= latest:
+        if principal.kind in KEYS:
+            return self.latest(names) == FOREVER_MS
+        minted, latest, epoch = minted_ms(principal), self.latest(names) or 0, self.epoch
+        if latest > 0 and minted <= latest:
             return True
         if epoch is None or minted >= epoch.started_ms:
             return False

@@ -23,7 +23,7 @@ from guestpass.minting import Asked, Mint, Minted
 from guestpass.principal import SIGNED_TOKEN, Principal, is_user_id
 from guestpass.refusals import FieldError, Refusal
 from guestpass.revocation_feed import feed_of
-from guestpass.revocation_list import signing_key_name
+from guestpass.revocation_list import FOREVER_MS, signing_key_name
 from guestpass.strict_json import decode_object
 from guestpass.tokens import UnverifiedToken, check_audience, check_times, sign, text_claim, verify
 from guestpass.values import FrozenDict, as_collection, as_mapping, frozen
@@ -179,7 +179,10 @@ class TokenSigner:
                 raise InvalidToken("its mode is not that of its key")
         except InvalidToken as invalid:
             return Refusal(invalid.code, "token")
-        return Refusal("token_revoked", "token") if self.ring.distrusts(token.kid) else principal
+        # What has just been heard counts against a look at the ring that began before.
+        heard = self.feed.list.latest((signing_key_name(token.kid or ""),))
+        distrusted = heard == FOREVER_MS or self.ring.distrusts(token.kid)
+        return Refusal("token_revoked", "token") if distrusted else principal
 
     def _sign(self, by: Principal, asked: Asked, subject: object, metadata: object) -> Inquiry[SignedToken]:
         sub = _read_id(asked, subject, self._randomness)
