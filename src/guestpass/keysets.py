@@ -7,11 +7,9 @@ waits, not for a lock either. Knows nothing of tokens beyond the two names in a 
 
 import logging
 import math
-import os
 import random
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ssl import SSLContext
@@ -23,6 +21,7 @@ from guestpass import freshness
 from guestpass.discovery import Discovery
 from guestpass.errors import ConfigurationError, KeysUnavailable
 from guestpass.flights import Flight
+from guestpass.forking import begins_anew
 from guestpass.freshness import Life
 from guestpass.inquiry import Question
 from guestpass.jwks import ParsedKeys, VerificationKey, parse_jwks
@@ -87,7 +86,7 @@ class KeySet:
         else:
             life = Life() if given is None else freshness.seeded(clock(), last_known_good)
             self._current = Held.fetched(given or NO_KEYS, life)
-        _all.add(self)
+        begins_anew(self)
 
     @classmethod
     def from_jwks(cls, jwks: Mapping[str, object]) -> "KeySet":
@@ -352,14 +351,3 @@ class KeySet:
         """In a forked child: what was on its way in the parent is not on its way here."""
         self.__dict__.pop("_made_lock", None)
         self._flight = None
-
-
-_all: Final[weakref.WeakSet[KeySet]] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for key_set in list(_all):
-        key_set.after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -7,13 +7,14 @@ a thread of its own.
 """
 
 import logging
-import os
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
+
+from guestpass.forking import begins_anew
 
 log: Final = logging.getLogger("guestpass")
 
@@ -40,7 +41,7 @@ class Upkeep:
         # Never changed, only exchanged, so that a round can go through it whatever other threads do meanwhile.
         self._jobs: tuple[Job, ...] = ()
         self._thread: threading.Thread | None = None
-        _all.add(self)
+        begins_anew(self)
 
     def every(self, seconds: float, work: Work) -> Job:
         """Run `work` again and again, `seconds` apart, the first time after as many.
@@ -124,16 +125,6 @@ class Upkeep:
         self.__dict__.pop("_made_lock", None)
         self.__dict__.pop("_made_bell", None)
 
-
-_all: Final[weakref.WeakSet[Upkeep]] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for upkeep in list(_all):
-        upkeep.after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
 
 UPKEEP: Final = Upkeep()
 """The process's own."""
