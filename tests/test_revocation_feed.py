@@ -428,3 +428,26 @@ def test_a_guard_of_one_store_ends_things_there(house: House) -> None:
 @pytest.fixture
 def house() -> House:
     return build(RULES)
+
+
+def test_the_first_look_up_has_the_list_read_without_waiting_for_it() -> None:
+    from guestpass import AccountSessions, ApiKeys, Guard
+    from guestpass.records import FindSession
+    from support import policy
+
+    clock, chance = Clock(), Seeded()
+    store = Recording(open_store("memory://", clock=clock))
+    keys = ApiKeys(store, owns=lambda *_: True, clock=clock, randomness=chance)
+    sessions = AccountSessions(store, clock=clock, randomness=chance)
+    guard = Guard(authenticators=[keys, sessions], policy=policy(*RULES), mode="live", clock=clock)
+    by = guard.check(keys.create(platform="plat", mode="live").secret)
+    secret = sessions.create(by=by, account="acct_1").client_secret
+    read = threading.Event()
+    store.after[ReadCutoffs] = read.set
+    guard.check(secret)
+    assert read.wait(10)
+    feed_of(store).answer(AwaitList())
+    before = store.count(FindSession)
+    guard.check(secret)
+    guard.check(secret)
+    assert store.count(FindSession) <= before + 1

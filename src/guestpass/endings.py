@@ -68,6 +68,7 @@ class Endings:
             if self._trusts(feed):
                 continue
             if looked_up and feed is home:
+                feed.hasten()
                 latest = yield from ask(feed.store, FindCutoff(names))
                 if latest and minted_ms(principal) <= latest:
                     return True

@@ -91,6 +91,12 @@ class RevocationFeed:
         with self._lock:
             self._depart()
 
+    def hasten(self) -> None:
+        """Have the list read soon, unless that has just failed. Waits for nobody."""
+        with self._lock:
+            if not self._has_just_failed():
+                self._depart()
+
     def read(self) -> None:
         """Read what is new, in this thread. Raises `Unavailable`."""
         began, began_timer = self._clock(), self.timer()
@@ -138,9 +144,10 @@ class RevocationFeed:
         if not isinstance(question, AwaitList):
             raise TypeError(f"cannot answer {question!r}")
         with self._lock:
-            if 0 <= self.timer() - self._failed_at < PATIENCE:
-                return None
-            return self._depart()
+            return None if self._has_just_failed() else self._depart()
+
+    def _has_just_failed(self) -> bool:
+        return 0 <= self.timer() - self._failed_at < PATIENCE
 
     def _depart(self) -> Flight | None:
         if self._flight is None:
