@@ -124,7 +124,7 @@ class Guard:
             recheck=recheck,
             lookups=lookups,
         )
-        # What `override` puts another in the place of.
+        self._overrides: list[Callable[[Presented], Verdict]] = []
         self._identify: Callable[[Presented], Verdict] = self._prover.identify
         self.authenticators.attach(policy, self.forget)
 
@@ -176,11 +176,17 @@ class Guard:
                 f"guard.override(…): the {whose} is in live mode, and what is live is never overridden; tests build "
                 'the application with Guard(mode="test"), and principals with guestpass.testing.principal(…)'
             )
-        before, self._identify = self._identify, self._prover.assuming(principal)
+        mine = self._prover.assuming(principal)
+        with self._watching:
+            self._overrides.append(mine)
+            self._identify = mine
         try:
             yield
         finally:
-            self._identify = before
+            # Whatever order several end in, none outlasts its block.
+            with self._watching:
+                self._overrides.remove(mine)
+                self._identify = [self._prover.identify, *self._overrides][-1]
 
     def add_rules(self, rules: Iterable[Rule]) -> None:
         """Add rules to the policy, such as those of the issuing API, before the first request."""
@@ -201,7 +207,7 @@ class Guard:
         if len(feeds) != 1:
             known = "none of its authenticators has a store" if not feeds else "its authenticators have several stores"
             raise ConfigurationError(f"guard.revocations: {known}; write Revocations(store)")
-        return Revocations(feeds[0].store, clock=self.clock)
+        return Revocations(feeds[0].store, mode=self.mode, clock=self.clock)
 
     def forget(self, ended: Ended) -> None:
         """Drop the cached verdicts on every principal for which `ended` is true."""

@@ -1,0 +1,1 @@
+"""The testing kit, held to what it promises."""
