@@ -11,9 +11,10 @@ from fastapi import FastAPI
 from guestpass import AccountSessions, ApiKeys, Guard, KeyRing, Policy, TokenSigner
 from guestpass.demo import app as api
 from guestpass.demo import data
-from guestpass.demo.backend import Backend, backend_router
+from guestpass.demo.backend import backend_router
 from guestpass.demo.events import EVERY, events_router
 from guestpass.demo.page import page_router
+from guestpass.demo.short_passes import short_pass_router
 from guestpass.fastapi import protect
 from guestpass.principal import PUBLISHABLE_KEY
 from guestpass.stores import Store
@@ -57,7 +58,8 @@ def open_house(store: Store, wrapping_key: str, *, every: float = EVERY) -> Hous
     app = FastAPI(title="Voice", openapi_url=None)
     app.include_router(api.router)
     app.include_router(events_router(every))
-    app.include_router(backend_router(Backend(guard, sessions, signer, secret)))
-    app.include_router(page_router())
-    protect(app, guard, issuing="/")
+    app.include_router(backend_router(guard, secret))
+    app.include_router(short_pass_router(guard, sessions, secret))
+    app.include_router(page_router(publishable))
+    protect(app, guard, issuing="/", socket_renewal=True)
     return House(app, secret, publishable)
