@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from guestpass import Grant, Principal, Revocations, Rule
+from guestpass import Grant, Principal, Refused, Revocations, Rule
 from guestpass.principal import IDENTITY_TOKEN, SECRET_KEY
 from guestpass.records import FindCutoff
 from guestpass.revocation_list import FOREVER_MS, names_of
@@ -59,3 +59,17 @@ def test_a_key_is_not_ended_as_what_it_proves(house: House) -> None:
     assert key.kind == SECRET_KEY
     with pytest.raises(ValueError, match=r"ApiKeys\.revoke"):
         house.revocations.credential(key)
+
+
+def test_what_ends_in_test_mode_does_not_end_what_is_live(house: House) -> None:
+    tried = build([Rule("GET /")], mode="test", store=house.store, clock=house.clock, seed=7)
+    live, tested = house.token("acct_1"), tried.token("acct_1")
+    tried.revocations.account("plat", "acct_1")
+    house.guard.check(live)
+    with pytest.raises(Refused, match="token_revoked"):
+        tried.guard.check(tested)
+
+
+def test_what_a_key_proves_is_no_identity_to_be_ended(house: House) -> None:
+    with pytest.raises(ValueError, match=r"ApiKeys\.revoke"):
+        house.revocations.identity(house.minter().identity)

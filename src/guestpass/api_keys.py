@@ -23,6 +23,7 @@ from guestpass.records import (
     AddCutoff,
     AddKey,
     ChangeKey,
+    Cutoff,
     Ending,
     FindKey,
     FindKeyById,
@@ -249,16 +250,16 @@ class ApiKeys:
         if key.revoked_at is not None or now >= key.grant.expires_at:
             raise ValueError(f"the key {key_id} has ended: make a new one")
         secret = self._forms[key.kind].issue(key.grant.mode, self._randomness)
-        if compromised:
-            change = RotateKey(key_id, digest(secret), COMPROMISED, self._until_now(key_id, now))
-        else:
-            change = RotateKey(key_id, digest(secret), now + overlap)
+        # Also where nothing that it minted ends: the verdict on the old secret has another end now.
+        ending = self._until_now(key_id, now) if compromised else Ending(key_name(key_id), 0, now + CUTOFF_KEPT)
+        change = RotateKey(key_id, digest(secret), COMPROMISED if compromised else now + overlap, ending)
         if (yield from ask(self._store, change)) is None:
             raise KeyError(key_id)
-        # Also where nothing that it minted ends: the verdict on the old secret has another end now.
-        yield from self._end(
-            self._until_now(key_id, now) if compromised else Ending(key_name(key_id), 0, now + CUTOFF_KEPT)
-        )
+        if compromised:
+            # Once more, now that nobody reads the key as it was.
+            yield from self._end(ending)
+        else:
+            self.feed.note(Cutoff(ending.name, 0, ending.expires_at))
         return NewKey(key_id, secret)
 
     def _until_now(self, key_id: str, now: float) -> Ending:

@@ -93,7 +93,7 @@ def endpoints(guard: Guard) -> list[Endpoint]:
         offered.append(Endpoint("key_set", "GET", "/.well-known/jwks.json", public, tokens.jwks))
     store = signer.ring.store if signer is not None else sessions.feed.store if sessions is not None else None
     if store is not None:
-        api = _RevocationsApi(Revocations(store, clock=guard.clock), guard)
+        api = _RevocationsApi(Revocations(store, mode=guard.mode, clock=guard.clock), guard)
         offered.append(Endpoint("revoke", "POST", "/v1/revocations", _minting(), api.revoke, takes_body=True))
     if not offered:
         raise ConfigurationError(

@@ -18,6 +18,7 @@ from guestpass.forking import begins_anew
 from guestpass.grants import Mode
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
 from guestpass.jwks import PrivateKey, VerificationKey, read_jwk
+from guestpass.look_ups import LookUps
 from guestpass.minting import MAX_LIFETIME
 from guestpass.records import AddCutoff, AddSigningKey, Ending, FindCutoff, ListSigningKeys, SigningKeyRecord
 from guestpass.revocation_feed import feed_of
@@ -35,6 +36,9 @@ FRESH: Final = 1.0
 
 STALE: Final = 60.0
 """Seconds for which it will do while somebody is looking already, so that a crowd does not look all at once."""
+
+LOOKS_AT_ONCE: Final = 64
+"""How many may look at once where they have not heard the same."""
 
 LOOKS: Final = 5
 """How many looks for unknown keys may come at once; one more a second after that."""
@@ -118,10 +122,17 @@ class KeyRing:
         self._publish_ahead = publish_ahead
         self._clock = clock
         self._ring: Ring | None = None
-        self._looking = self._making = False
         self._changes = 0
+        # Many who wait for one look are no more work than one.
+        self._under_way: LookUps[Ring] = LookUps(LOOKS_AT_ONCE)
+        self.after_fork()
+        begins_anew(self)
         self._private: dict[str, PrivateKey] = {record.kid: private for record, private in files or ()}
         self._looks = Budget(LOOKS)
+
+    def after_fork(self) -> None:
+        """In a forked child: nobody is looking, and nobody makes a key."""
+        self._looking = self._making = False
 
     @staticmethod
     def new_wrapping_key() -> str:
@@ -210,7 +221,7 @@ class KeyRing:
             return ring
         self._looking, changes = True, self._changes
         try:
-            found = yield from self._read(ring, now)
+            found = yield from self._under_way.run(self._read(ring, now), key=b"", known=True, seen=self._changes)
         finally:
             self._looking = False
         if changes == self._changes:

@@ -61,8 +61,9 @@ class Principal:
     a session or a signed token. Nothing in `metadata` ever authorises anything: it is data of the platform's.
 
     `origins` are the web origins that a key is good for: a publishable key with origins works from those alone,
-    a secret key is let through from a browser only there. `secret_digest` says which secret of a key it was, and
-    `narrowed_from` who the caller is beyond the one account that a request is held to.
+    a secret key is let through from a browser only there. `secret_digest` says which secret of a key it was,
+    `signing_key` the ``kid`` of what signed a token here, and `narrowed_from` who the caller is beyond the one account
+    that a request is held to.
     """
 
     kind: str
@@ -75,6 +76,7 @@ class Principal:
     metadata: Mapping[str, object] = field(default_factory=lambda: NO_METADATA, hash=False)
     origins: frozenset[str] = frozenset()
     secret_digest: bytes = field(default=b"", repr=False, compare=False)
+    signing_key: str = field(default="", repr=False, compare=False)
     narrowed_from: "Principal | None" = field(default=None, repr=False, compare=False)
 
     @property

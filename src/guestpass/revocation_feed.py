@@ -72,6 +72,7 @@ class RevocationFeed:
         self._clock = clock
         self.timer: Final = timer
         self._reached = 0
+        self._owed: list[Cutoff] = []
         self._flight: Flight | None = None
         self._failures = 0
         self._failed_at = -math.inf
@@ -98,9 +99,14 @@ class RevocationFeed:
                 self._depart()
 
     def read(self) -> None:
-        """Read what is new, in this thread. Raises `Unavailable`."""
+        """Read what is new, in this thread, one after the other. Raises `Unavailable`."""
+        with self._reading:
+            self._read()
+
+    def _read(self) -> None:
         began, began_timer = self._clock(), self.timer()
         restarts = 0
+        self._put_back()
         while True:
             page = self.store.answer(ReadCutoffs(self._reached))
             if self._is_another_list(page):
@@ -194,13 +200,20 @@ class RevocationFeed:
                 " what was minted before this instant is refused"
             )
             epoch = self.store.answer(BeginEpoch(epoch.id))
-            for cutoff in self.list.lasting():
-                self.store.answer(AddCutoff(Ending(cutoff.name, cutoff.at_ms, cutoff.expires_at)))
+        self._owed = self.list.lasting()
         with self._lock:
             self.list.begin(epoch)
             self._reached = 0
             self.complete_at = self.complete_timer = -math.inf
         self._tell(None)
+        self._put_back()
+
+    def _put_back(self) -> None:
+        """Tell the store what it has lost and no epoch ends by itself: one process may know what no other does."""
+        while self._owed:
+            cutoff = self._owed[-1]
+            self.store.answer(AddCutoff(Ending(cutoff.name, cutoff.at_ms, cutoff.expires_at)))
+            self._owed.pop()
 
     def _take_in(self, page: CutoffPage) -> None:
         with self._lock:
@@ -221,6 +234,10 @@ class RevocationFeed:
                     log.exception("a hearer of the list of revocations failed")
 
     @property
+    def _reading(self) -> threading.Lock:
+        return cast("threading.Lock", self.__dict__.setdefault("_made_turn", threading.Lock()))
+
+    @property
     def _lock(self) -> threading.Lock:
         # Made at first use, so that gevent has patched by then; setdefault is atomic.
         return cast("threading.Lock", self.__dict__.setdefault("_made_lock", threading.Lock()))
@@ -228,24 +245,27 @@ class RevocationFeed:
     def after_fork(self) -> None:
         """In a forked child: what was on its way in the parent is not on its way here."""
         self.__dict__.pop("_made_lock", None)
+        self.__dict__.pop("_made_turn", None)
         self._flight = None
         # Something may have been half taken in; and who reads on in this process is not known yet.
-        self.list = RevocationList()
+        self.list = RevocationList(self.list.version + 1)
         self._reached = 0
         self.complete_at = self.complete_timer = self._failed_at = -math.inf
         self._tell(frozenset())
 
 
+_making: Final = threading.Lock()
 _feeds: Final[weakref.WeakValueDictionary[int, RevocationFeed]] = weakref.WeakValueDictionary()
 
 
 def feed_of(store: Answers, clock: Callable[[], float] = time.time) -> RevocationFeed:
     """This process's one copy of the list of `store`, made with `clock` where there is none yet."""
-    feed = _feeds.get(id(store))
-    if feed is None:
-        # It holds its store, so no other object can have that id as long as it is here.
-        feed = _feeds[id(store)] = RevocationFeed(store, clock=clock)
-    return feed
+    with _making:
+        feed = _feeds.get(id(store))
+        if feed is None:
+            # It holds its store, so no other object can have that id as long as it is here.
+            feed = _feeds[id(store)] = RevocationFeed(store, clock=clock)
+        return feed
 
 
 def unique(feeds: Iterable[object]) -> tuple[RevocationFeed, ...]:

@@ -7,9 +7,9 @@ name here.
 """
 
 from collections.abc import Collection, Iterable
-from typing import Final
+from typing import Final, TypeAlias
 
-from guestpass.grants import ALL
+from guestpass.grants import ALL, Mode
 from guestpass.principal import (
     ACCOUNT_SESSION,
     IDENTITY_TOKEN,
@@ -29,7 +29,15 @@ CUTOFF_KEPT: Final = 3 * 86_400.0
 KEYS: Final = frozenset({SECRET_KEY, PUBLISHABLE_KEY})
 """The kinds whose records say themselves whether they have ended: a key's cut-off ends what it minted, not the key."""
 
+Identity: TypeAlias = tuple[str, str, str, str | None, str]
+"""(kind, issuer, platform, account, subject), as `Principal.identity` has it."""
+
 _SEPARATOR: Final = "\x1f"
+
+
+def house(platform: str, mode: Mode) -> str:
+    """A platform in one mode, as names have it: what ends in test mode does not end what is live."""
+    return platform if mode == "live" else f"{mode}/{platform}"
 
 
 def key_name(key_id: str) -> str:
@@ -37,9 +45,9 @@ def key_name(key_id: str) -> str:
     return f"key:{key_id}"
 
 
-def account_name(platform: str, account: str) -> str:
+def account_name(platform: str, account: str, mode: Mode = "live") -> str:
     """All of one account."""
-    return f"account:{platform}:{account}"
+    return f"account:{house(platform, mode)}:{account}"
 
 
 def session_name(session_id: str) -> str:
@@ -47,9 +55,9 @@ def session_name(session_id: str) -> str:
     return f"session:{session_id}"
 
 
-def token_name(platform: str, jti: str) -> str:
+def token_name(platform: str, jti: str, mode: Mode = "live") -> str:
     """One token signed here."""
-    return f"token:{platform}:{jti}"
+    return f"token:{house(platform, mode)}:{jti}"
 
 
 def credential_name(kind: str, issuer: str, credential_id: str) -> str:
@@ -57,14 +65,15 @@ def credential_name(kind: str, issuer: str, credential_id: str) -> str:
     return "credential:" + _SEPARATOR.join((kind, issuer, credential_id))
 
 
-def subject_name(platform: str, subject: str, account: str | None) -> str:
+def subject_name(platform: str, subject: str, account: str | None, mode: Mode = "live") -> str:
     """All tokens signed here for one subject in its account."""
-    return f"subject:{platform}:{subject}:{account or ''}"
+    return f"subject:{house(platform, mode)}:{subject}:{account or ''}"
 
 
-def identity_name(kind: str, issuer: str, platform: str, account: str | None, subject: str) -> str:
-    """All credentials of one identity (`Principal.identity`)."""
-    return "identity:" + _SEPARATOR.join((kind, issuer, platform, account or "", subject))
+def identity_name(identity: Identity, mode: Mode = "live") -> str:
+    """All credentials of one identity."""
+    kind, issuer, platform, account, subject = identity
+    return "identity:" + _SEPARATOR.join((kind, issuer, house(platform, mode), account or "", subject))
 
 
 def signing_key_name(kid: str) -> str:
@@ -78,13 +87,15 @@ def names_of(principal: Principal) -> tuple[str, ...]:
     principal = principal.narrowed_from or principal
     if principal.kind in KEYS:
         return (key_name(principal.credential_id),)
-    names = [identity_name(*principal.identity)]
+    mode = principal.mode
+    names = [identity_name(principal.identity, mode)]
     if principal.grant.accounts is not ALL:
-        names += [account_name(principal.platform, account) for account in principal.grant.accounts]
+        names += [account_name(principal.platform, account, mode) for account in principal.grant.accounts]
     if principal.minted_by:
         names.append(key_name(principal.minted_by))
     if principal.kind == SIGNED_TOKEN:
-        names.append(subject_name(principal.platform, principal.subject, principal.account))
+        names.append(subject_name(principal.platform, principal.subject, principal.account, mode))
+        names.append(signing_key_name(principal.signing_key))
     return (*names, own_name(principal))
 
 
@@ -95,7 +106,7 @@ def own_name(principal: Principal) -> str:
     if principal.kind == ACCOUNT_SESSION:
         return session_name(principal.credential_id)
     if principal.kind == SIGNED_TOKEN:
-        return token_name(principal.platform, principal.credential_id)
+        return token_name(principal.platform, principal.credential_id, principal.mode)
     return credential_name(principal.kind, principal.issuer, principal.credential_id)
 
 
@@ -111,10 +122,10 @@ class RevocationList:
     news.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, version: int = 0) -> None:
         self.epoch: Epoch | None = None
-        self.version = 0
-        self._epoch_version = 0
+        self.version = version
+        self._epoch_version = version
         self._cutoffs: dict[str, tuple[Cutoff, int]] = {}
 
     def begin(self, epoch: Epoch) -> None:

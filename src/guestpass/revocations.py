@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 
+from guestpass.grants import Mode
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
 from guestpass.principal import Principal, is_account_id, is_platform, is_user_id
 from guestpass.records import AddCutoff, Cutoff, Ending
@@ -15,6 +16,8 @@ from guestpass.revocation_feed import feed_of
 from guestpass.revocation_list import (
     CUTOFF_KEPT,
     FOREVER_MS,
+    KEYS,
+    Identity,
     account_name,
     identity_name,
     own_name,
@@ -22,19 +25,17 @@ from guestpass.revocation_list import (
     token_name,
 )
 
-Identity = tuple[str, str, str, str | None, str]
-"""(kind, issuer, platform, account, subject), as `Principal.identity` has it."""
-
 
 class Revocations:
-    """Ends what is in a store. Every method raises `guestpass.errors.StoreUnavailable` where it is not ended, and
-    ValueError for what cannot be the name of anything.
+    """Ends what is in a store, in one mode. Every method raises `guestpass.errors.StoreUnavailable` where it is not
+    ended, and ValueError for what cannot be the name of anything.
 
     Each answers the cut-off that is kept; what was minted at or before its instant has ended.
     """
 
-    def __init__(self, store: Answers, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Answers, *, mode: Mode = "live", clock: Callable[[], float] = time.time) -> None:
         self._store = store
+        self._mode = mode
         self._clock = clock
         self._feed = feed_of(store, clock)
 
@@ -85,25 +86,26 @@ class Revocations:
 
     def token_from(self, jti: str, platform: str) -> Inquiry[Cutoff]:
         """`token` as an inquiry: drive the answer."""
-        return self._end(token_name(_platform(platform), jti), FOREVER_MS, self._clock() + CUTOFF_KEPT)
+        return self._end(token_name(_platform(platform), jti, self._mode), FOREVER_MS, self._clock() + CUTOFF_KEPT)
 
     def subject_from(self, platform: str, subject: str, account: str | None) -> Inquiry[Cutoff]:
         """`subject` as an inquiry: drive the answer."""
         if not is_user_id(subject.lower()):
-            raise ValueError(
-                f"tokens are signed here for UUIDs, not for {subject!r}: see identity(…)"
-            )
-        name = subject_name(_platform(platform), subject.lower(), None if account is None else _account(account))
+            raise ValueError(f"tokens are signed here for UUIDs, not for {subject!r}: see identity(…)")
+        within = None if account is None else _account(account)
+        name = subject_name(_platform(platform), subject.lower(), within, self._mode)
         return self._end(name, None, self._clock() + CUTOFF_KEPT)
 
     def account_from(self, platform: str, account: str) -> Inquiry[Cutoff]:
         """`account` as an inquiry: drive the answer."""
         # How long an outside token that names it may live, nobody here knows.
-        return self._end(account_name(_platform(platform), _account(account)), None, math.inf)
+        return self._end(account_name(_platform(platform), _account(account), self._mode), None, math.inf)
 
     def identity_from(self, identity: Identity) -> Inquiry[Cutoff]:
         """`identity` as an inquiry: drive the answer."""
-        return self._end(identity_name(*identity), None, math.inf)
+        if identity[0] in KEYS:
+            raise ValueError("a key is ended by ApiKeys.revoke(key_id)")
+        return self._end(identity_name(identity, self._mode), None, math.inf)
 
     def credential_from(self, principal: Principal) -> Inquiry[Cutoff]:
         """`credential` as an inquiry: drive the answer."""

@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -233,7 +233,7 @@ class AccountSessions:
         found = yield from ask(self._store, FindSession(session.digest))
         cutoff = yield from ask(self._store, FindCutoff(names))
         ended = found is None or found.revoked_at is not None or (cutoff is not None and minted_ms <= cutoff)
-        if ended or left <= 0 or not by.grant.covers(session.grant):
+        if ended or left <= 0 or not replace(by.grant, expires_at=math.inf).covers(session.grant):
             more = "The session that it made has ended, or is not this key's to give any more."
             raise Refused(Refusal("idempotency_conflict", "session", more))
         return left

@@ -19,11 +19,11 @@ from guestpass.errors import ConfigurationError, InvalidToken
 from guestpass.grants import ALL, Grant, Names
 from guestpass.inquiry import Inquiry, drive, drive_async
 from guestpass.keyring import KeyRing
-from guestpass.minting import Asked, Mint, Minted
+from guestpass.minting import MAX_LIFETIME, Asked, Mint, Minted
 from guestpass.principal import SIGNED_TOKEN, Principal, is_user_id
 from guestpass.refusals import FieldError, Refusal
 from guestpass.revocation_feed import feed_of
-from guestpass.revocation_list import FOREVER_MS, signing_key_name
+from guestpass.revocation_list import signing_key_name
 from guestpass.strict_json import decode_object
 from guestpass.tokens import UnverifiedToken, check_audience, check_times, sign, text_claim, verify
 from guestpass.values import FrozenDict, as_collection, as_mapping, frozen
@@ -76,21 +76,16 @@ class TokenSigner:
         self._clock = clock
         self._randomness = randomness
         self._mint: Final = Mint(ring.store, clock)
-        self._memberships: list[Membership] = []
         self.feed: Final = feed_of(ring.store, clock)
         self.feed.subscribe(self._heard)
 
     def attach(self, membership: Membership, /) -> None:
         """Part of being an authenticator."""
         self._mint.attach(membership)
-        self._memberships.append(membership)
 
     def _heard(self, names: frozenset[str] | None) -> None:
-        """A key that is distrusted ends what it signed, and nobody can tell of a principal which key that was."""
         if names is None or any(name.startswith(_OF_A_KEY) for name in names):
             self.ring.look_again()
-            for membership in self._memberships:
-                membership.forget(lambda principal: principal.kind == SIGNED_TOKEN)
 
     def kind_of(self, credential: Credential, /) -> str | None:
         """``signed_token``, by the issuer."""
@@ -179,10 +174,7 @@ class TokenSigner:
                 raise InvalidToken("its mode is not that of its key")
         except InvalidToken as invalid:
             return Refusal(invalid.code, "token")
-        # What has just been heard counts against a look at the ring that began before.
-        heard = self.feed.list.latest((signing_key_name(token.kid or ""),))
-        distrusted = heard == FOREVER_MS or self.ring.distrusts(token.kid)
-        return Refusal("token_revoked", "token") if distrusted else principal
+        return Refusal("token_revoked", "token") if self.ring.distrusts(token.kid) else principal
 
     def _sign(self, by: Principal, asked: Asked, subject: object, metadata: object) -> Inquiry[SignedToken]:
         sub = _read_id(asked, subject, self._randomness)
@@ -268,6 +260,10 @@ def _read_claims(token: UnverifiedToken, expires_at: float) -> Principal:
     account = text_claim(claims, "account") if "account" in claims else None
     if mode not in ("live", "test") or type(minted_ms) is not int or metadata is None:
         raise InvalidToken("its own claims are not as they are signed here")
+    iat = claims.get("iat")
+    if type(iat) is not int or expires_at - iat > MAX_LIFETIME:
+        # So long nobody remembers what was ended.
+        raise InvalidToken("it lives longer than what is signed here")
     grant = Grant(
         platform=text_claim(claims, "platform"),
         mode="live" if mode == "live" else "test",
@@ -285,6 +281,7 @@ def _read_claims(token: UnverifiedToken, expires_at: float) -> Principal:
         minted_by=text_claim(claims, "minted_by"),
         issued_at=minted_ms / 1000,
         metadata=cast("FrozenDict", frozen(metadata)),
+        signing_key=token.kid or "",
     )
 
 

@@ -22,7 +22,7 @@ from guestpass.revocations import Revocations
 def account(asked: argparse.Namespace) -> Answer:
     """End everything of an account."""
     with opened(asked) as store:
-        cutoff = Revocations(store).account(asked.platform, asked.account)
+        cutoff = Revocations(store, mode=asked.mode).account(asked.platform, asked.account)
     what = {"revoked": "account", "platform": asked.platform, "account": asked.account}
     return _ended(f"Everything of the account {asked.account} of {asked.platform}", what, cutoff)
 
@@ -30,7 +30,7 @@ def account(asked: argparse.Namespace) -> Answer:
 def subject(asked: argparse.Namespace) -> Answer:
     """End every token that was signed here for one subject in its account."""
     with opened(asked) as store:
-        cutoff = Revocations(store).subject(asked.platform, asked.subject, asked.account)
+        cutoff = Revocations(store, mode=asked.mode).subject(asked.platform, asked.subject, asked.account)
     what = {
         "revoked": "subject",
         "platform": asked.platform,
@@ -44,7 +44,7 @@ def subject(asked: argparse.Namespace) -> Answer:
 def token(asked: argparse.Namespace) -> Answer:
     """End one token that was signed here."""
     with opened(asked) as store:
-        cutoff = Revocations(store).token(asked.jti, platform=asked.platform)
+        cutoff = Revocations(store, mode=asked.mode).token(asked.jti, platform=asked.platform)
     what = {"revoked": "token", "platform": asked.platform, "jti": asked.jti}
     return _ended(f"The token {asked.jti} of {asked.platform}", what, cutoff)
 
@@ -53,7 +53,7 @@ def identity(asked: argparse.Namespace) -> Answer:
     """End everything of one identity."""
     parts = (asked.kind, asked.issuer, asked.platform or "", asked.account, asked.subject)
     with opened(asked) as store:
-        cutoff = Revocations(store).identity(parts)
+        cutoff = Revocations(store, mode=asked.mode).identity(parts)
     what = dict(zip(("kind", "issuer", "platform", "account", "subject"), parts, strict=True))
     named = ", ".join(f"{name} {value}" for name, value in what.items() if value)
     return _ended(f"Every credential of the identity with {named}", {"revoked": "identity", **what}, cutoff)
@@ -108,10 +108,16 @@ def _of_identity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--account", type=arguments.account, help="the account of the tokens, where they name exactly one"
     )
+    _mode(parser)
 
 
 def _platform(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("platform", metavar="PLATFORM", type=arguments.platform, help="whose it is")
+    _mode(parser)
+
+
+def _mode(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mode", choices=("live", "test"), default="live", help="left out: live")
 
 
 COMMANDS: Final = (
