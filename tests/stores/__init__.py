@@ -1,3 +1,1 @@
 """Tests of the stores: one contract for all, and for each what only it can get wrong."""
-
-

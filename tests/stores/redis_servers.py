@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import redis
 
@@ -68,8 +68,12 @@ class Server:
     def start(self) -> None:
         """Start it, again with what it has on disk."""
         self._program = Program(*self._command)
-        self._program.until("(?i)ready to accept connections|sentinel id is")
-        self._pid = self.info()["process_id"]
+        try:
+            self._program.until("(?i)ready to accept connections|sentinel id is")
+            self._pid = self.info()["process_id"]
+        except BaseException:
+            self._program.end()
+            raise
 
     def info(self) -> dict[str, Any]:
         """What it says of itself."""
@@ -114,7 +118,7 @@ class Line:
     def __init__(self, server: Server) -> None:
         self._to = server
         self.deaf = False
-        """Whether what the servers says is dropped, and its connection with it."""
+        """Whether what the server says is dropped, and its connection with it."""
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self._listening.getsockname()[1]}"
         self._open: list[socket.socket] = []
@@ -149,10 +153,3 @@ class Line:
         for one in (source, target):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody uses."""
-    with closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return cast("int", one.getsockname()[1])

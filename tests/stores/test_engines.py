@@ -54,7 +54,7 @@ def test_paths_are_relative_or_absolute(tmp_path: Path, monkeypatch: pytest.Monk
         ("sqlite+aiosqlite:///x.db", "does not speak sqlite.aiosqlite"),
         ("postgresql+asyncpg://localhost/x", "does not speak postgresql.asyncpg"),
         ("postgresql://user:pass@host:port/x", "cannot be read"),
-        ("redis://localhost", "no store has the scheme 'redis': there is memory://, sqlite:///"),
+        ("mongodb://localhost", "no store has the scheme 'mongodb': there is memory://, sqlite:///"),
         ("guestpass.db", "named by a URL"),
     ],
 )

@@ -16,7 +16,7 @@ from guestpass.errors import StoreUnavailable
 from guestpass.inquiry import AnswersAsync, Inquiry, Question, ask, drive_async
 from guestpass.records import AddCutoff, AddSession, Ending, FindSession, FindSessionById, ListKeys, RevokeSession
 from guestpass.stores.postgres import PostgresStore
-from guestpass.stores.psycopg_connections import MORE, POOL
+from guestpass.stores.psycopg_connections import POOL
 from guestpass.stores.sql import SqlStore
 from guestpass.testing.contract_crowd import at_once
 from guestpass.testing.samples import NOW, NOW_MS, asked, session
@@ -149,7 +149,7 @@ def test_who_is_cancelled_waits_no_longer_and_leaves_nothing_open(
         with psycopg.connect(postgres.url()) as other:
             other.execute("LOCK guestpass_sessions IN ACCESS EXCLUSIVE MODE")
             all_of_them = [asyncio.ensure_future(store.answer_async(question)) for _ in range(40)]
-            await until_waiting(postgres, POOL + MORE)
+            await until_waiting(postgres, POOL)
             began = time.monotonic()
             for one in all_of_them:
                 one.cancel()
@@ -157,11 +157,11 @@ def test_who_is_cancelled_waits_no_longer_and_leaves_nothing_open(
             assert time.monotonic() - began < 1
             assert {type(one) for one in ended} == {asyncio.CancelledError}
         # All of them have ended by themselves when the pool gives out as many connections as it has.
-        found = await asyncio.gather(*(store.answer_async(FindSessionById("as_s")) for _ in range(POOL + MORE)))
-        assert len(found) == POOL + MORE
+        found = await asyncio.gather(*(store.answer_async(FindSessionById("as_s")) for _ in range(POOL)))
+        assert len(found) == POOL
         await asyncio.gather(*store._pools[asyncio.get_running_loop()]._under_way)
         assert set(backends(postgres)) == {"idle"}
-        assert len(backends(postgres)) <= POOL + MORE
+        assert len(backends(postgres)) <= POOL
 
     in_a_loop(work)
     until_none_is_left(postgres)

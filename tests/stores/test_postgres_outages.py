@@ -1,5 +1,6 @@
 """PostgreSQL that hangs, goes away, comes back, or is busy with others: what a store says, when, and what it keeps."""
 
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +10,12 @@ from typing import Any, TypeAlias
 import psycopg
 import pytest
 from sqlalchemy import event
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from guestpass.errors import StoreUnavailable
 from guestpass.inquiry import Question
 from guestpass.records import AddCutoff, AddSession, Ending, FindSession, FindSessionById, ListKeys, RevokeSession
-from guestpass.stores import Store, open_store
+from guestpass.stores import Store, open_store, psycopg_connections
 from guestpass.stores.postgres import PostgresStore
 from guestpass.testing.contract_crowd import at_once
 from guestpass.testing.samples import NOW, NOW_MS, asked, session
@@ -187,6 +189,41 @@ def connections_end_when_taken(store: Store, server: Server) -> Iterator[list[in
     yield ended
     for engine in engines:
         event.remove(engine, "checkout", end)
+
+
+def test_what_a_server_says_unasked_costs_no_connection(server: Server) -> None:
+    store = PostgresStore(server.url(), wait=10)
+    store.answer(ListKeys())
+    with store._engines.engine.connect() as connection:
+        connection.exec_driver_sql("LISTEN gossip")
+        driver = connection.connection.driver_connection
+    assert driver is not None
+    before = backends(server)
+    server.run("NOTIFY gossip")
+    assert select.select([driver.pgconn.socket], [], [], 10)[0]
+    for _ in range(3):
+        assert store.answer(ListKeys()) == ()
+    assert backends(server) == before
+    store.close()
+
+
+def test_connections_that_end_as_soon_as_they_are_made_are_unavailable(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened()
+    store.answer(ListKeys())
+    monkeypatch.setattr(psycopg_connections, "_can_be_read", lambda _: True)
+
+    def fail(*_: object) -> None:
+        raise psycopg.OperationalError("gone")
+
+    monkeypatch.setattr(PGDialect_psycopg, "do_ping", fail)
+    questions: tuple[Question[Any], ...] = (ListKeys(), FindSession(session().digest), AddSession(session()))
+    for question in questions:
+        with unavailable():
+            store.answer(question)
+    monkeypatch.undo()
+    assert store.answer(AddSession(session())) == session()
 
 
 # A server that is busy with others

@@ -1,7 +1,4 @@
-"""The SQL store on SQLite: the contract; threads, processes, crashes and forks; what goes wrong, and how it is told.
-
-PostgreSQL is one more class with a `store` fixture.
-"""
+"""The SQL store on SQLite: the contract; threads, processes and crashes; what goes wrong, and how it is told."""
 
 import math
 import sqlite3
@@ -13,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 
 from guestpass.errors import StoreUnavailable
 from guestpass.inquiry import Question
 from guestpass.records import (
+    AddCutoff,
     AddKey,
     AddSession,
+    BeginEpoch,
+    Ending,
     FindCutoff,
     FindKey,
     FindKeyById,
@@ -28,15 +28,18 @@ from guestpass.records import (
     ListKeys,
     ListSigningKeys,
     Purge,
+    ReadCutoffs,
     RevokeSession,
     SessionRecord,
 )
 from guestpass.stores import Store, open_store
-from guestpass.testing.samples import NOW, asked, digest, key, session
+from guestpass.testing.samples import NOW, NOW_MS, asked, digest, key, session
 from guestpass.testing.store_contract import StoreContract
 
 from .conftest import Opened
 from .running import run, started
+
+ENDING = Ending("x", NOW_MS, NOW)
 
 
 class TestSqlite(StoreContract):
@@ -150,6 +153,27 @@ def test_connections_that_are_all_in_use_are_unavailable(opened: Opened, url: st
     engine.dispose()
 
 
+def test_a_large_purge_gives_way_to_others(opened: Opened, engine: Engine) -> None:
+    store = opened(engine)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+                " INSERT INTO guestpass_cutoffs SELECT 'x' || i, 0, 1, i FROM n"
+            )
+        )
+    begun: list[int] = []
+
+    def count(connection: object, *_: object) -> None:
+        begun.append(1)
+
+    event.listen(engine, "begin", count)
+    assert store.answer(Purge(NOW, NOW, limit=900)) == 900
+    assert len(begun) == 5
+    assert store.answer(Purge(NOW, NOW, limit=900)) == 100
+    assert store.answer(Purge(NOW, NOW, limit=900)) == 0
+
+
 # What goes wrong
 
 
@@ -186,6 +210,31 @@ def test_a_lost_table_is_unavailable(opened: Opened, bare: sqlite3.Connection) -
     bare.execute("DROP TABLE guestpass_sessions")
     with pytest.raises(StoreUnavailable, match="no such table"):
         store.answer(FindSession(session().digest))
+
+
+def test_a_list_without_an_epoch_gets_one(opened: Opened, bare: sqlite3.Connection) -> None:
+    questions: tuple[Question[Any], ...] = (ReadCutoffs(0), FindCutoff(("x",)), BeginEpoch("x"), AddCutoff(ENDING))
+    store = opened()
+    for question in questions:
+        store.answer(AddCutoff(ENDING))
+        lost = store.answer(ReadCutoffs(0))
+        bare.execute("DELETE FROM guestpass_revocations")
+        store.answer(question)
+        page = store.answer(ReadCutoffs(0))
+        assert page.epoch.id != lost.epoch.id
+        assert not page.epoch.after_loss
+        assert page.position >= lost.position
+        assert page.cutoffs == lost.cutoffs
+
+
+def test_a_list_that_somebody_keeps_dropping_is_unavailable(opened: Opened, bare: sqlite3.Connection) -> None:
+    store = opened()
+    bare.execute("CREATE TRIGGER t AFTER INSERT ON guestpass_revocations BEGIN DELETE FROM guestpass_revocations; END")
+    bare.execute("DELETE FROM guestpass_revocations")
+    questions: tuple[Question[Any], ...] = (ReadCutoffs(0), FindCutoff(("x",)), BeginEpoch("x"), AddCutoff(ENDING))
+    for question in questions:
+        with pytest.raises(StoreUnavailable, match="keeps dropping"):
+            store.answer(question)
 
 
 def test_no_error_tells_a_digest(opened: Opened, bare: sqlite3.Connection) -> None:

@@ -38,8 +38,11 @@ _PAGE: Final = (
 )
 
 
-class ListMissing(LookupError):
+class ListMissing(StoreUnavailable):
     """Somebody dropped the row that says which epoch this is; `make_list` makes another."""
+
+    def __init__(self) -> None:
+        super().__init__("the store did not answer: somebody keeps dropping what says which epoch its list is of")
 
 
 def find_cutoff(connection: Connection, question: FindCutoff, _: Instants) -> int | None:
@@ -103,7 +106,9 @@ def begin_epoch(connection: Connection, question: BeginEpoch, instants: Instants
     row = connection.execute(_EPOCH).first()
     if row is None:
         make_list(connection, instants)
-        row = connection.execute(_EPOCH).one()
+        row = connection.execute(_EPOCH).first()
+    if row is None:
+        raise ListMissing
     return _epoch(row)
 
 
@@ -125,7 +130,7 @@ def _next(connection: Connection, instants: Instants) -> int:
         if position is not None:
             return position
         make_list(connection, instants)
-    raise StoreUnavailable("the store did not answer: somebody keeps dropping its list of cut-offs")
+    raise ListMissing
 
 
 def _epoch(row: Any) -> Epoch:

@@ -5,6 +5,7 @@ Knows event loops and tasks. Knows neither questions nor tables.
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -33,7 +34,7 @@ class LoopPool:
         closed: Callable[["LoopPool"], object],
     ) -> None:
         self.engines = engines
-        self._loop = loop
+        self.loop = loop
         self._closed = closed
         self._engine = engine
         self._under_way: set[asyncio.Task[Any]] = set()
@@ -49,30 +50,29 @@ class LoopPool:
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """What `work` comes to, which goes on to its end even where nobody waits for it any more."""
-        task = self._loop.create_task(work)
+        answer: asyncio.Future[T] = self.loop.create_future()
+        task = self.loop.create_task(_settle(answer, work))
         self._under_way.add(task)
         task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        # Whoever is cancelled here takes along the future, and not the task.
+        return await answer
 
     def leave(self) -> None:
         """Close the connections, once what is under way has ended."""
-        if self._loop.is_running():
-            try:
-                self._loop.call_soon_threadsafe(self._leave)
-            except RuntimeError:
-                self._close()  # the loop was closed at this very moment
-        else:
-            self._close()
+        self._leaving = True
+        if self.loop.is_running():
+            with suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self._leave)
+                return
+        # It stands still, or was closed at this very moment.
+        self._close()
 
     def _leave(self) -> None:
-        self._leaving = True
         if not self._under_way:
             self._close()
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # which nobody may be there to hear of
         if self._leaving and not self._under_way:
             self._close()
 
@@ -91,3 +91,19 @@ class LoopPool:
             yield
         finally:
             self._close()
+
+
+async def _settle(answer: asyncio.Future[T], work: Coroutine[Any, Any, T]) -> None:
+    """Tell `answer` what `work` comes to, if somebody still waits for it."""
+    try:
+        result = await work
+    except asyncio.CancelledError:
+        answer.cancel()  # the loop ends
+        raise
+    except Exception as problem:  # noqa: BLE001 - it is raised where the answer is waited for
+        if not answer.done():
+            answer.set_exception(problem)
+            answer.exception()  # who waits for it may be cancelled at this very moment
+    else:
+        if not answer.done():
+            answer.set_result(result)

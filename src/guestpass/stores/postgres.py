@@ -10,12 +10,12 @@ from typing import Final, TypeVar, cast
 from sqlalchemy import URL, Connection, func, select
 from sqlalchemy.util import greenlet_spawn
 
-from guestpass.errors import StoreUnavailable
+from guestpass.errors import ConfigurationError, StoreUnavailable
 from guestpass.inquiry import Question
 from guestpass.stores import engines
 from guestpass.stores.deadlines import Within
 from guestpass.stores.loops import LoopPool
-from guestpass.stores.psycopg_connections import async_engine
+from guestpass.stores.psycopg_connections import ARRIVED, async_engine
 from guestpass.stores.sql import SqlStore, in_our_words
 
 T = TypeVar("T")
@@ -62,7 +62,8 @@ class PostgresStore(SqlStore):
         return pool
 
     def _forget(self, pool: LoopPool) -> None:
-        self._pools = {loop: other for loop, other in self._pools.items() if other is not pool}
+        if self._pools.get(pool.loop) is pool:
+            del self._pools[pool.loop]
 
     def close(self) -> None:
         """Let the questions under way end, and close the connections of every thread and event loop."""
@@ -77,6 +78,12 @@ class PostgresStore(SqlStore):
         super().after_fork_in_child()
 
     def _look_at(self, connection: Connection) -> None:
+        arrived = connection.scalar(select(func.current_setting(ARRIVED, True)))
+        if arrived != "yes" and "prepare_threshold" not in self._url.query:
+            # Statements prepared by one client would be executed for another.
+            raise ConfigurationError(
+                "a pooler stands between the store and PostgreSQL: add ?prepare_threshold=none to the store's URL"
+            )
         settings = ("fsync", "synchronous_commit")
         for setting in settings:
             if connection.scalar(select(func.current_setting(setting))) == "off":

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -25,9 +25,13 @@ R = TypeVar("R")
 W = TypeVar("W")
 C = TypeVar("C")
 
-POOL: Final = 5
-MORE: Final = 10
-"""Connections that stay open, and how many more there may be for a while: in each process, and on each event loop."""
+POOL: Final = 10
+"""Connections at most, of each process and of each event loop. They are opened as they are needed, and stay: who comes
+later waits, since to make one more for a while takes longer than most questions."""
+
+
+ARRIVED: Final = "guestpass.settings_arrived"
+"""A setting of our own, which a server does not have where a pooler in between keeps the settings to itself."""
 
 
 class TimeIsUp(psycopg.OperationalError):
@@ -79,14 +83,14 @@ def engine(url: URL, wait: float) -> Engine:
     """
     made = create_engine(_known(url), **_pool(url, wait))
     event.listen(made, "do_connect", _connect)
-    event.listen(made, "checkout", _refuse_unfit)
+    event.listen(made, "checkout", _refuser(made.dialect))
     return made
 
 
 def async_engine(url: URL, wait: float) -> AsyncEngine:
     """`engine`, for asyncio."""
     made = create_async_engine(_known(url), **_pool(url, wait, async_creator_fn=_connect_async))
-    event.listen(made.sync_engine, "checkout", _refuse_unfit)
+    event.listen(made.sync_engine, "checkout", _refuser(made.dialect))
     return made
 
 
@@ -100,10 +104,10 @@ def _pool(url: URL, wait: float, **more: object) -> dict[str, Any]:
         "hide_parameters": True,
         "isolation_level": "AUTOCOMMIT",
         "pool_size": POOL,
-        "max_overflow": MORE,
+        "max_overflow": 0,
         "pool_timeout": wait,
         "pool_use_lifo": True,
-        # Whoever begins a transaction ends it; `_refuse_unfit` holds it against them.
+        # Whoever begins a transaction ends it; `_refuser` holds it against them.
         "pool_reset_on_return": None,
         "use_native_hstore": False,  # which would cost each new pool one more question
     }
@@ -126,6 +130,7 @@ def _settings(url: URL, wait: float) -> dict[str, object]:
     bounds = (
         f"-c statement_timeout={max(1, milliseconds * 8 // 10)}"
         f" -c idle_in_transaction_session_timeout={5000 + 2 * milliseconds}"
+        f" -c {ARRIVED}=yes"
     )
     settings["options"] = " ".join((bounds, *url.normalized_query.get("options", ())))
     if "prepare_threshold" in url.query:
@@ -185,12 +190,21 @@ def _left() -> float | None:
     return None if seconds == math.inf else max(0.0, seconds)
 
 
-def _refuse_unfit(_: object, record: Any, __: object) -> None:
-    """Have the pool take another connection in the place of one whose server has gone, before anything is asked."""
-    connection = record.driver_connection
-    # A server says nothing to a client that asks nothing, but for its last words.
-    if connection.pgconn.transaction_status != TransactionStatus.IDLE or _can_be_read(connection.pgconn.socket):
-        raise DisconnectionError
+def _refuser(dialect: Dialect) -> Callable[[Any, Any, Any], None]:
+    """Has a pool take another connection in the place of one that is unfit, before anything is asked on it."""
+
+    def refuse_unfit(connection: Any, record: Any, _: object) -> None:
+        server = record.driver_connection.pgconn
+        if server.transaction_status != TransactionStatus.IDLE:
+            raise DisconnectionError
+        # A server has little to say to a client that asks nothing: mostly its last words.
+        if _can_be_read(server.socket):
+            try:
+                dialect.do_ping(connection)
+            except psycopg.Error:
+                raise DisconnectionError from None
+
+    return refuse_unfit
 
 
 def _can_be_read(fileno: int) -> bool:

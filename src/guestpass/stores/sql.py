@@ -9,24 +9,39 @@ import sqlite3
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InvalidRequestError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from guestpass.errors import ConfigurationError, StoreUnavailable
 from guestpass.inquiry import Question
+from guestpass.records import Purge
 from guestpass.stores import engines, forks, migrations
 from guestpass.stores.cutoff_statements import ListMissing, make_list
 from guestpass.stores.deadlines import Within, left
 from guestpass.stores.engines import Engines
 from guestpass.stores.look_ups import LookUpFailed, ReadyLookUp
-from guestpass.stores.statements import LOOK_UPS, READS, WRITES, Statement, is_alone
+from guestpass.stores.statements import LOOK_UPS, READS, WRITES, Statement, is_alone, purge
 from guestpass.stores.tables import VERSION
 from guestpass.stores.traffic import Gate, Turn
 
 T = TypeVar("T")
+
+_TOO_LONG: Final = "54000"
+"""PostgreSQL's code for what does not fit into an index."""
+
+_BATCH: Final = 200
+"""Rows of a kind that one transaction drops."""
 
 _LONG: Final = 600.0
 """Seconds that bringing the tables up to date may take, waiting for another process that does it included."""
@@ -132,11 +147,27 @@ class SqlStore:
         read, write = READS.get(kind), WRITES.get(kind)
         if read is not None:
             return self._read(engines, read, question)
+        if isinstance(question, Purge):
+            return self._purge(engines, question)
         if write is not None:
-            alone = is_alone(question)
-            with self._turn, engines.reads.connect() if alone else engines.writes.begin() as connection:
-                return write(connection, question, engines.instants)
+            return self._write(engines, write, question)
         raise TypeError(f"{kind.__name__} is not a question that a store answers")
+
+    def _write(self, engines: Engines, write: Statement, question: Question[Any]) -> object:
+        alone = is_alone(question)
+        with self._turn, engines.reads.connect() if alone else engines.writes.begin() as connection:
+            return write(connection, question, engines.instants)
+
+    def _purge(self, engines: Engines, question: Purge) -> int:
+        # Each part is a transaction of its own, so that nobody waits long for a lock, whatever was asked for.
+        gone = 0
+        for done in range(0, question.limit, _BATCH):
+            part = replace(question, limit=min(_BATCH, question.limit - done))
+            went = cast("int", self._write(engines, purge, part))
+            gone += went
+            if not went:
+                break
+        return gone
 
     def _read(self, engines: Engines, read: Statement, question: Question[Any]) -> object:
         try:
@@ -162,7 +193,7 @@ class SqlStore:
             if getattr(problem.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
                 raise ConfigurationError("the store's file is not a SQLite database: name another one") from problem
             raise StoreUnavailable(_reason(problem)) from problem
-        except PoolTimeoutError as problem:
+        except (PoolTimeoutError, InvalidRequestError) as problem:
             raise StoreUnavailable(_reason(problem)) from problem
 
     def _make_ready(self) -> None:
@@ -189,14 +220,19 @@ def in_our_words(question: Question[Any]) -> Generator[None]:
         raise ValueError(
             f"{type(question).__name__}: the store has one with this id or digest, or cannot hold one of its values"
         ) from None
-    except (DBAPIError, PoolTimeoutError) as problem:
+    except DBAPIError as problem:
+        if getattr(problem.orig, "sqlstate", None) == _TOO_LONG:
+            raise ValueError(f"{type(question).__name__}: the store cannot hold a text as long as this") from None
+        raise StoreUnavailable(_reason(problem)) from problem
+    except (PoolTimeoutError, InvalidRequestError) as problem:
         raise StoreUnavailable(_reason(problem)) from problem
 
 
-def _reason(problem: DBAPIError | PoolTimeoutError) -> str:
+def _reason(problem: SQLAlchemyError) -> str:
     if isinstance(problem, PoolTimeoutError):
         return "the store did not answer: every connection to it is in use"
-    return f"the store did not answer: {_cause(problem)}"
+    cause = _cause(problem) if isinstance(problem, DBAPIError) else str(problem)
+    return f"the store did not answer: {cause}"
 
 
 def _cause(problem: DBAPIError) -> str:

@@ -95,7 +95,6 @@ WRITES: Final[Mapping[type[Question[Any]], Statement]] = {
     AddCutoff: of_cutoffs.add_cutoff,
     BeginEpoch: of_cutoffs.begin_epoch,
     AddSigningKey: add_signing_key,
-    Purge: purge,
 }
 
 
