@@ -1,8 +1,8 @@
 """A small voice platform, guarded by guestpass: ``python -m guestpass demo``.
 
-`data` is the platform's register and what its accounts own, `app` its API, `events` its socket, `backend` a
-customer's back end, `page` what a browser loads, `house` the guard around it all, `server` the process. Loads
-nothing until it is run, since what it needs is an extra.
+`data` is the platform's register and what its accounts own, `app` its API, `events` its socket, `backend` and
+`short_passes` a customer's back end, `page` what a browser loads, `house` the guard around it all, `server` the
+process. Loads nothing until it is run, since what it needs is an extra.
 """
 
 from importlib.util import find_spec

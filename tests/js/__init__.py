@@ -1,0 +1,1 @@
+"""The browser module in Node, and through TypeScript's checker."""
