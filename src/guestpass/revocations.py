@@ -7,6 +7,7 @@ list of cut-offs (`guestpass.revocation_list`); the store's clock says when.
 import math
 import time
 from collections.abc import Callable
+from typing import Final
 
 from guestpass.grants import Mode
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
@@ -35,7 +36,7 @@ class Revocations:
 
     def __init__(self, store: Answers, *, mode: Mode = "live", clock: Callable[[], float] = time.time) -> None:
         self._store = store
-        self._mode = mode
+        self._mode: Final = mode
         self._clock = clock
         self._feed = feed_of(store, clock)
 
