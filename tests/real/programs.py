@@ -9,9 +9,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,7 +41,12 @@ class Program:
 
     def __init__(self, *command: str | Path) -> None:
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # so that its workers can be ended with it
         )
         self._said: list[str] = []
         self._coming: Queue[str | None] = Queue()
@@ -68,7 +74,8 @@ class Program:
 
     def end(self) -> None:
         """End it at once, as a machine ends that loses its power."""
-        self._process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._reader.join(WAIT)
         with self._process:
             self._process.wait(WAIT)
