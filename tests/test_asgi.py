@@ -673,3 +673,14 @@ async def test_who_came_without_a_credential_has_none_that_ends(house: House) ->
     door = GuardMiddleware(answering((b"content-type", b"text/event-stream")), house.guard, end_streams="all")
     for path in ("/open", "/health"):
         assert (await ask_http(door, "GET", path)).body == b"{}"
+
+
+@pytest.mark.anyio
+async def test_a_root_that_ends_in_a_slash_makes_no_empty_segment(house: House) -> None:
+    spy = Spy()
+    outcome = await call(
+        GuardMiddleware(spy, house.guard),
+        http_scope("GET", "/v1/call_logs", bearer(house.session()), root_path="/api/"),
+    )
+    assert outcome.status == 200
+    assert (spy.scope["root_path"], spy.scope["path"]) == ("", "/v1/call_logs")

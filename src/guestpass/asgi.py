@@ -238,6 +238,10 @@ def _route_as_judged(scope: Scope) -> None:
         scope["root_path"] = ""
     if root in ("", "/") or scope["path"].startswith(root):
         return
+    if root.endswith("/"):
+        # Before the path it would make an empty segment, which routers read in their own ways.
+        scope["root_path"] = ""
+        return
     scope["path"] = root + scope["path"]
     if scope.get("raw_path") is not None:
         scope["raw_path"] = quote(root).encode() + scope["raw_path"]

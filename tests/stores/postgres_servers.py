@@ -5,7 +5,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import LiteralString
@@ -78,7 +78,9 @@ class Server:
             yield
         finally:
             for process in processes:
-                process.resume()
+                # Who served a client that has left meanwhile ends as soon as it goes on.
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
         """End it at once, and wait until nobody is left who could write to its files."""
