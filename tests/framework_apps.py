@@ -169,7 +169,8 @@ def django_wsgi(table: Table, *, loose: bool = False) -> WSGIApplication:
 
 
 async def call(app: ASGIApp, scope: Scope) -> Outcome:
-    """Send one request without a body, or one handshake; the client goes when the answer is complete."""
+    """Send one request without a body, or one handshake; the client goes when the answer is complete, or it is
+    told to."""
     outcome, done = Outcome(), asyncio.Event()
     http = scope["type"] == "http"
     incoming: list[Message] = [{"type": "http.request", "body": b""} if http else {"type": "websocket.connect"}]
@@ -182,7 +183,8 @@ async def call(app: ASGIApp, scope: Scope) -> Outcome:
 
     async def send(message: Message) -> None:
         outcome.sent.append(message)
-        if message["type"].endswith("response.body") and not message.get("more_body"):
+        complete = message["type"].endswith("response.body") and not message.get("more_body")
+        if complete or message["type"] == "websocket.close":
             done.set()
 
     async with asyncio.timeout(30):

@@ -6,7 +6,6 @@ The second part generates paths and looks for one that reaches another handler t
 import asyncio
 import functools
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,8 +107,6 @@ async def test_below_a_root_the_rules_are_the_same(shown: Shown, name: str) -> N
 
 @pytest.mark.parametrize("name", SOCKETS)
 async def test_a_socket_is_let_in_by_its_subprotocols(shown: Shown, name: str) -> None:
-    if name == "quart_app" and sys.version_info >= (3, 13):
-        pytest.skip("Quart's socket does not end in this test on Python 3.13, which is not understood yet")
     app = shown.made[name]
     outcome = await call(app, socket_scope("/v1/events", subprotocols=["client_secret", shown.session]))
     assert outcome.status == 101

@@ -93,13 +93,14 @@ async def drive_async(inquiry: Inquiry[T]) -> T:
 
 
 async def _answer(asked: Ask) -> object:
-    if isinstance(asked.of, AnswersAsync) and _on_asyncio():
+    if isinstance(asked.of, AnswersAsync) and on_asyncio():
         return await asked.of.answer_async(asked.question)
     limiter = _waiting_limiter() if in_single_flight(asked.of) else look_up_limiter()
     return await anyio.to_thread.run_sync(asked.of.answer, asked.question, limiter=limiter)
 
 
-def _on_asyncio() -> bool:
+def on_asyncio() -> bool:
+    """Whether an asyncio event loop runs in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -9,8 +9,8 @@ from typing import Final
 
 from guestpass.errors import Refused
 from guestpass.grants import ALL
-from guestpass.inquiry import Inquiry, ask
-from guestpass.ownership import Ownership, OwnsAccount
+from guestpass.inquiry import Inquiry
+from guestpass.ownership import Ownership, is_owned
 from guestpass.principal import SECRET_KEY, Principal, is_account_id, is_user_id
 from guestpass.records import Cutoff
 from guestpass.refusals import FieldError, Refusal
@@ -59,13 +59,8 @@ def _refuse_strange(ownership: Ownership | None, by: Principal, account: str | N
         if account is None or account not in by.grant.accounts:
             more = "A key that is held to accounts ends what is theirs: name the account."
             raise Refused(Refusal("account_refused", "API key", more))
-    elif account is not None:
-        question = OwnsAccount(by.platform, account)
-        owned = False if ownership is None else ownership.known(question)
-        if ownership is not None and owned is None:
-            owned = yield from ask(ownership, question)
-        if not owned:
-            raise Refused(Refusal("account_refused", "API key"))
+    elif account is not None and not (yield from is_owned(ownership, by.platform, account)):
+        raise Refused(Refusal("account_refused", "API key"))
 
 
 def _is_text(value: object) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar, cast
 
 from guestpass.forking import begins_anew
-from guestpass.inquiry import Inquiry, Question, ask, in_single_flight
+from guestpass.inquiry import Inquiry, Question, ask, in_single_flight, on_asyncio
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -93,7 +93,7 @@ class _UnderWay(Generic[T]):
             _resolve(future)
 
     def answer(self, question: Question[U], /) -> U:
-        if _holds_up_a_loop():
+        if on_asyncio():
             # The one that is under way may need this very thread.
             return cast("U", None)
         with contextlib.suppress(TimeoutError):
@@ -114,14 +114,6 @@ class _UnderWay(Generic[T]):
         if self._over:
             _resolve(future)
         return future
-
-
-def _holds_up_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _resolve(future: "Future[None]") -> None:

@@ -12,7 +12,7 @@ from guestpass.authenticators import Membership
 from guestpass.errors import ConfigurationError, Refused
 from guestpass.grants import ALL, Grant, Names, intersection, superset
 from guestpass.inquiry import Answers, Inquiry, ask
-from guestpass.ownership import OwnsAccount
+from guestpass.ownership import is_owned
 from guestpass.policy import Policy
 from guestpass.principal import SECRET_KEY, Principal, is_account_id, is_name
 from guestpass.records import FindMinter, KeyRecord
@@ -142,11 +142,7 @@ class Mint:
 
     def _refuse_strange(self, platform: str, account: str) -> Inquiry[None]:
         ownership = None if self._membership is None else self._membership.ownership
-        question = OwnsAccount(platform, account)
-        owned = False if ownership is None else ownership.known(question)
-        if ownership is not None and owned is None:
-            owned = yield from ask(ownership, question)
-        if not owned:
+        if not (yield from is_owned(ownership, platform, account)):
             raise Refused(Refusal("account_refused", "API key"))
 
     def _current(self, by: Principal, now: float) -> Inquiry[tuple[Grant, int]]:

@@ -16,7 +16,7 @@ import anyio.to_thread
 from cachetools import TTLCache
 
 from guestpass.forking import begins_anew
-from guestpass.inquiry import Question, look_up_limiter
+from guestpass.inquiry import Inquiry, Question, ask, look_up_limiter
 
 T = TypeVar("T")
 
@@ -96,6 +96,15 @@ class Ownership:
             with self._lock:
                 self._known[asked] = True
         return owned
+
+
+def is_owned(ownership: Ownership | None, platform: str, account: str) -> Inquiry[bool]:
+    """Whether an account is a platform's, asked after where that is not known. Nobody's, where nobody could be asked."""
+    if ownership is None:
+        return False
+    question = OwnsAccount(platform, account)
+    known = ownership.known(question)
+    return (yield from ask(ownership, question)) if known is None else known
 
 
 def _own(question: Question[T]) -> OwnsAccount:
