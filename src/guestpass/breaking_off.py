@@ -12,11 +12,16 @@ from functools import partial
 from types import FunctionType
 from typing import Any, Final
 
+from anyio.lowlevel import checkpoint
+
 from guestpass.asgi_types import Message, Send
 from guestpass.errors import ConnectionEnded
 
 _DEEPEST: Final = 32
 """Wrappers that are looked into."""
+
+_ROUNDS: Final = 64
+"""Turns of the event loop in which a message passes whatever middleware stands outside."""
 
 
 class _NoBody:
@@ -48,6 +53,10 @@ async def break_off(send: Send) -> None:
     for message in _REFUSED:
         with suppress(Exception):
             await send({**message})
+            # Somebody took it, and may be handing it on. Where it is refused further out, this is cancelled, and what
+            # comes out at the end is that one refusal, not a second one of the next message beside it.
+            for _ in range(_ROUNDS):
+                await checkpoint()
     # They may be of any version. What is not as expected is let be, and the exception does what it can.
     with suppress(Exception):
         own = _of_the_server(send)
