@@ -4,7 +4,14 @@ import pytest
 
 from guestpass import Rule, open_store
 from guestpass.stores import Store
+from guestpass.unproved import outages
 from support import Clock, House, Seeded, build
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_logged_before() -> None:
+    """What another test had logged keeps no line out of this one's."""
+    outages.after_fork()
 
 
 @pytest.fixture

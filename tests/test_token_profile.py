@@ -59,7 +59,7 @@ def test_of_a_header_that_fits_two_things_count(settings: dict[str, Any], header
 @pytest.mark.parametrize(
     ("settings", "claims", "reason"),
     [
-        ({}, {"aud": "other"}, "it is for another audience"),
+        ({}, {"aud": "other"}, "it is for another audience than api"),
         ({"audience": None, "client_id": "c"}, {}, "its client_id is missing or no text"),
         ({"audience": None, "client_id": "c"}, {"client_id": "d"}, "it is for another client"),
         ({"require": {"azp": "app"}}, {"azp": "App"}, "its azp is not what this issuer's tokens must say"),

@@ -3,6 +3,7 @@
 Knows how a key is made, found, narrowed and revoked. Knows nothing of what a key then mints.
 """
 
+import copy
 import hmac
 import math
 import secrets
@@ -12,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Required, TypeAlias, TypedDict, Unpack, cast
 
 from guestpass.authenticators import Membership
-from guestpass.credentials import Credential, OpaqueForm, Randomness, digest, new_id
+from guestpass.credentials import NOT_AS_ISSUED, Credential, OpaqueForm, Randomness, digest, new_id
 from guestpass.errors import ConfigurationError
 from guestpass.grants import ALL, All, Grant, Mode, Names, intersection, names
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
 from guestpass.key_uses import WRITTEN_EVERY, KeyUses
 from guestpass.ownership import Ownership, Owns, SinglePlatform
 from guestpass.principal import PUBLISHABLE_KEY, SECRET_KEY, Principal, is_account_id, is_name, is_origin, is_platform
+from guestpass.quoting import instant
 from guestpass.records import (
     AddCutoff,
     AddKey,
@@ -104,7 +106,7 @@ class ApiKeys:
             raise ConfigurationError("ApiKeys(owns=…): a function owns(platform, account) -> bool, or SINGLE_PLATFORM")
         self._store = store
         self.feed: Final = feed_of(store, clock)
-        self._uses: Final = KeyUses(store)
+        self._uses = KeyUses(store)
         self._forms: Final = {
             SECRET_KEY: OpaqueForm(secret_prefix, checksum),
             PUBLISHABLE_KEY: OpaqueForm(publishable_prefix, checksum),
@@ -121,6 +123,13 @@ class ApiKeys:
             UPKEEP.every(WRITTEN_EVERY, self._uses.work)
         self._memberships.append(membership)
 
+    def unnoticed(self) -> "ApiKeys":
+        """The same keys, for looking at one without using it."""
+        twin = copy.copy(self)
+        # Of which no upkeep knows: what is noted there is never written.
+        twin._uses = KeyUses(self._store)
+        return twin
+
     def kind_of(self, credential: Credential, /) -> str | None:
         """``secret_key`` or ``publishable_key``, by the prefix."""
         return next((kind for kind, form in self._forms.items() if form.recognizes(credential.text)), None)
@@ -129,24 +138,30 @@ class ApiKeys:
         """The key's principal. A mistyped key is refused without a look-up."""
         kind = self.kind_of(credential)
         if kind is None or not self._forms[kind].well_formed(credential.text):
-            return Refusal("credential_invalid", "API key", "It is mistyped or cut short.")
+            more = "It is mistyped or cut short."
+            return Refusal("credential_invalid", "API key", more, because=NOT_AS_ISSUED)
         return self._find(credential.digest, kind, now)
 
     def _find(self, secret_digest: bytes, kind: str, now: float) -> Inquiry[Principal | Refusal]:
         key = yield from ask(self._store, FindKey(secret_digest))
-        if key is None or key.kind != kind:
-            return Refusal("credential_invalid", "API key")
+        if key is None:
+            return _refusal("credential_invalid", None, "no key in the store has this secret")
+        if key.kind != kind:
+            return _refusal(
+                "credential_invalid", key, f"the store has it as a {key.kind}, by its prefix it is a {kind}"
+            )
         grant = key.grant
         if not hmac.compare_digest(key.digest, secret_digest):
             if key.old_digest is None or not hmac.compare_digest(key.old_digest, secret_digest):
-                return Refusal("credential_invalid", "API key")
+                return _refusal("credential_invalid", key, "the store answered with a key of another secret")
             if key.old_until == COMPROMISED:
-                return Refusal("key_revoked", "API key")
+                return _refusal("key_revoked", key, "this secret of it was retired as compromised")
             grant = replace(grant, expires_at=min(grant.expires_at, key.old_until))
         if key.revoked_at is not None:
-            return Refusal("key_revoked", "API key")
+            return _refusal("key_revoked", key, f"it was revoked at {instant(key.revoked_at)}")
         if now >= grant.expires_at:
-            return Refusal("key_expired", "API key")
+            retired = "this secret of it, which was rotated out," if grant is not key.grant else "it"
+            return _refusal("key_expired", key, f"{retired} ended at {instant(grant.expires_at)}")
         self._uses.note(key, now)
         return Principal(
             kind=key.kind,
@@ -312,6 +327,10 @@ class ApiKeys:
         if key.kind == SECRET_KEY:
             return key.grant.roles
         return frozenset(m.policy.base_role for m in self._memberships if m.policy.base_role is not None)
+
+
+def _refusal(code: str, key: KeyRecord | None, because: str) -> Refusal:
+    return Refusal(code, "API key", because=because, credential_id="" if key is None else key.id)
 
 
 def component_names(components: Components) -> Names:

@@ -1,8 +1,9 @@
 """The port that every kind of credential comes through, the user's own kinds included."""
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from guestpass.credentials import Credential
 from guestpass.errors import ConfigurationError
@@ -63,6 +64,15 @@ class Attachable(Protocol):
         ...
 
 
+@runtime_checkable
+class Noticing(Protocol):
+    """An authenticator that keeps account of what it is asked, such as when a key was last used."""
+
+    def unnoticed(self) -> Authenticator:
+        """The same one, for looking on: what it authenticates counts as no use."""
+        ...
+
+
 class Authenticators:
     """The authenticators of one guard, found by what a credential's own form says.
 
@@ -70,20 +80,20 @@ class Authenticators:
     """
 
     def __init__(self, authenticators: Iterable[Authenticator]) -> None:
-        self._all: Final = tuple(authenticators)
+        self._all = tuple(authenticators)
         if not self._all:
             raise ConfigurationError("Guard(authenticators=[]): without one, no credential is ever valid")
         for one in self._all:
             if not (callable(getattr(one, "kind_of", None)) and callable(getattr(one, "authenticate", None))):
                 raise ConfigurationError(f"Guard(authenticators=…): {type(one).__name__} is no authenticator")
-        self._by_issuer: Final[Mapping[str, Authenticator]] = _by_issuer(self._all)
-        self._others: Final = tuple(one for one in self._all if not isinstance(getattr(one, "issuer", None), str))
+        self._by_issuer: Mapping[str, Authenticator] = _by_issuer(self._all)
+        self._others = tuple(one for one in self._all if not isinstance(getattr(one, "issuer", None), str))
         _refuse_shared_prefixes(self._others)
         found = [getattr(one, "ownership", None) for one in self._all]
         owners = [ownership for ownership in found if isinstance(ownership, Ownership)]
         if len(owners) > 1:
             raise ConfigurationError("Guard(authenticators=…): two authenticators have owns=…; put the keys into one")
-        self.ownership: Final[Ownership | None] = next(iter(owners), None)
+        self.ownership: Ownership | None = next(iter(owners), None)
 
     def of(self, credential: Credential) -> Authenticator | None:
         """The one authenticator whose own this credential is, None where it is nobody's."""
@@ -95,6 +105,16 @@ class Authenticators:
             if authenticator.kind_of(credential) is not None:
                 return authenticator
         return None
+
+    def unnoticed(self) -> "Authenticators":
+        """The same ones, for looking on: see `Noticing`."""
+        twin = copy.copy(self)
+        twins = {id(one): one.unnoticed() if isinstance(one, Noticing) else one for one in self._all}
+        twin._all = tuple(twins.values())
+        twin._others = tuple(twins[id(one)] for one in self._others)
+        twin._by_issuer = {issuer: twins[id(one)] for issuer, one in self._by_issuer.items()}
+        twin.ownership = None if self.ownership is None else self.ownership.unnoticed()
+        return twin
 
     def attach(self, policy: Policy, forget: Forget) -> None:
         """Tell each that wants to know which guard it is in."""

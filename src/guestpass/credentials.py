@@ -34,6 +34,8 @@ _RANDOM_BYTES, _RANDOM_CHARS, _CHECKSUM_CHARS = 24, 33, 6
 MAX_CREDENTIAL: Final = 8192
 """Bytes; what is longer is refused unread."""
 
+NOT_AS_ISSUED: Final = "it has not the form and the checksum of one that was issued"
+
 Randomness = Callable[[int], bytes]
 """`secrets.token_bytes`, or a test's own: a number of bytes in, that many random bytes out."""
 
@@ -43,12 +45,13 @@ class Credential:
     """One presented credential. Its text is never part of its repr.
 
     `protocol` is the WebSocket subprotocol that announced it, None where it came in the header. `token` is its
-    content where it has the form of a JWT: read, not verified.
+    content where it has the form of a JWT: read, not verified; `unreadable` is why it could not be.
     """
 
     text: str = field(repr=False)
     protocol: str | None = None
     token: UnverifiedToken | None = field(default=None, repr=False)
+    unreadable: str = ""
 
     @property
     def digest(self) -> bytes:

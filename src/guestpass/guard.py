@@ -5,6 +5,7 @@ plain function for what its cache knows; only a miss makes an inquiry. The doors
 `Principal`.
 """
 
+import copy
 import logging
 import math
 import re
@@ -21,19 +22,24 @@ from guestpass.authorize import authorize, noun
 from guestpass.cache import VerifiedCache
 from guestpass.endings import Endings
 from guestpass.errors import ConfigurationError, Refused, Unavailable
+from guestpass.explanation import Explanation, explanation
 from guestpass.forking import begins_anew
 from guestpass.grants import Grant, Mode
 from guestpass.inquiry import Inquiry, ask, drive, drive_async
 from guestpass.ownership import Ownership, OwnsAccount
 from guestpass.policy import Policy, RouteRule
 from guestpass.principal import Principal
-from guestpass.proving import Proof, Prover, Verdict, refusal_of
+from guestpass.proving import Proof, Prover, Verdict
+from guestpass.quoting import where
 from guestpass.refusals import Refusal
-from guestpass.requests import Presented, Request, canonical, read
+from guestpass.requests import HeaderItems, Presented, Request, canonical, read, written
 from guestpass.revocation_feed import unique
 from guestpass.revocation_list import names_of
 from guestpass.revocations import Revocations
 from guestpass.rules import Rule
+from guestpass.seen import Case
+from guestpass.tracing import Trace
+from guestpass.unproved import refusal_of
 
 ANYONE: Final = Principal(kind="anyone", subject="", grant=Grant("", "live"), credential_id="")
 """Who comes in through a public rule: no account, no component, no role. The application sees None instead."""
@@ -102,7 +108,7 @@ class Guard:
         for name, value in bounds.items():
             if not 0 < value < math.inf:
                 raise ConfigurationError(f"Guard({name}={value!r}): a number above zero")
-        self.authenticators: Final = Authenticators(authenticators)
+        self.authenticators = Authenticators(authenticators)
         self.policy = policy
         self.mode: Final = mode
         self.realm: Final = realm
@@ -157,6 +163,35 @@ class Guard:
         if rule is not None and rule.optional and proof.code == "credential_missing":
             return UNNAMED
         return proof
+
+    def explain(
+        self,
+        request: Request | str,
+        *,
+        headers: HeaderItems = (),
+        subprotocols: Sequence[str] = (),
+    ) -> Explanation:
+        """Why a request is let in or refused, check by check: ``guard.explain("GET /v1/call_logs", headers={…})``.
+
+        It is `decide` that is run, as for a real request: what is cached counts as cached, and what has to be asked of
+        a store, of `owns` or of an issuer is asked, within the same bounds; a fetch for an unknown ``kid`` is one of
+        those that the issuer's budget allows. Beyond that nothing is left behind: no verdict is kept, no key counts as
+        used, no account as known, and no security event is reported. May block on a look-up.
+
+        It tells more than a caller may know. Never answer a request with it. Raises ValueError for a text that is no
+        request: see `guestpass.requests.written`.
+        """
+        return drive(self._explain(_read_written(request, headers, subprotocols)))
+
+    async def explain_async(
+        self,
+        request: Request | str,
+        *,
+        headers: HeaderItems = (),
+        subprotocols: Sequence[str] = (),
+    ) -> Explanation:
+        """`explain`, without holding up the event loop."""
+        return await drive_async(self._explain(_read_written(request, headers, subprotocols)))
 
     def reads_one_way(self, request: Request) -> bool:
         """Whether nobody could take the request's path for another, whatever rule it is for."""
@@ -245,6 +280,28 @@ class Guard:
                 except Exception:
                     log.exception("a live connection could not be told that its credential may have ended")
 
+    def _tracing(self, trace: Trace, *, rehearsing: bool = False) -> "Guard":
+        """A copy for one decision, which notes in `trace` what it comes across; `rehearsing`, and leaves nothing
+        behind."""
+        twin = copy.copy(self)
+        if rehearsing:
+            twin.authenticators = self.authenticators.unnoticed()
+        beside = self._prover.beside(trace.finding(twin.authenticators), rehearsing=rehearsing)
+        trace.overridden = bool(self._overrides)
+        identify = self._identify if trace.overridden else beside.identify
+        twin._identify = trace.identifying(identify, rehearsed=rehearsing)
+        return twin
+
+    def _explain(self, request: Request) -> Inquiry[Explanation]:
+        trace, policy = Trace(), self.policy
+        rule = None if request.path is None else policy.find(request.method, request.path)
+        try:
+            verdict = Guard.decide(self._tracing(trace, rehearsing=True), request)
+            proof = (yield from verdict) if isinstance(verdict, Generator) else verdict
+        except Exception as problem:  # noqa: BLE001 - a door would answer it like this
+            proof = Refusal("internal_error", because=f"the guard failed: {where(problem)}")
+        return explanation(Case(request, policy, rule, self.mode, self.account_header, trace, proof))
+
     def _admit(self, principal: Principal, rule: Rule | None, request: Request, presented: Presented) -> Verdict:
         if rule is None:
             return Refusal("rule_missing", noun(principal.kind))
@@ -298,6 +355,10 @@ def _reads_one_way(request: Request, rule: Rule | None) -> bool:
         return False
     above = request.whole_path.count("/") - path.count("/")
     return paths.raw_prefix_agrees(request.whole_path, request.raw_path, above + len(rule.segments))
+
+
+def _read_written(request: Request | str, headers: HeaderItems, subprotocols: Sequence[str]) -> Request:
+    return request if isinstance(request, Request) else written(request, headers, subprotocols)
 
 
 def _final(verdict: Proof | OwnsAccount) -> Proof:

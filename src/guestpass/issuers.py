@@ -200,7 +200,7 @@ class JwtIssuer:
                 raise InvalidToken(_NO_KEY)
             self._check_before_asking(token.claims, now)
         except InvalidToken as problem:
-            return Refusal(problem.code, it="token")
+            return Refusal(problem.code, it="token", because=problem.reason)
         return self._asking(token, now)
 
     def check(self, token: str, *, now: float | None = None) -> Mapping[str, object]:
@@ -251,7 +251,7 @@ class JwtIssuer:
         try:
             return self._principal(token, self._found(key), now)
         except InvalidToken as problem:
-            return Refusal(problem.code, it="token")
+            return Refusal(problem.code, it="token", because=problem.reason)
 
     def _found(self, key: VerificationKey | None) -> VerificationKey:
         if key is None:

@@ -5,6 +5,7 @@ Knows who leads, who waits and who is sent away. Knows nothing of what is looked
 
 import asyncio
 import contextlib
+import copy
 import threading
 from collections.abc import Hashable
 from concurrent.futures import Future, InvalidStateError
@@ -44,6 +45,12 @@ class LookUps(Generic[T]):
         self._strangers = threading.BoundedSemaphore(self._places)
         self._acquaintances = threading.BoundedSemaphore(self._places)
         self._under_way: dict[bytes, _UnderWay[T]] = {}
+
+    def apart(self) -> "LookUps[T]":
+        """The same places, for somebody whose look-ups nobody is to wait for."""
+        twin = copy.copy(self)
+        twin._under_way = {}
+        return twin
 
     def run(self, inquiry: Inquiry[T], *, key: bytes | None, known: bool, seen: Hashable) -> Inquiry[T]:
         """What `inquiry` finds, or what one finds that is under way for the same `key`.

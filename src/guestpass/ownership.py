@@ -4,6 +4,7 @@ Knows how to ask, and how long an answer is good for. Knows nothing of who asks 
 """
 
 import asyncio
+import copy
 import inspect
 import threading
 import time
@@ -61,6 +62,14 @@ class Ownership:
         """In a forked child: another thread of the parent's may have held it."""
         self._lock = threading.Lock()
 
+    def unnoticed(self) -> "Ownership":
+        """The same register and what is known of it now; what is learnt meanwhile is not kept."""
+        twin = copy.copy(self)
+        twin.after_fork()
+        with self._lock:
+            twin._known = copy.copy(self._known)
+        return twin
+
     def known(self, question: OwnsAccount) -> bool | None:
         """The answer where it is known, None where it has to be asked for."""
         if isinstance(self._owns, SinglePlatform):
@@ -99,7 +108,7 @@ class Ownership:
 
 
 def is_owned(ownership: Ownership | None, platform: str, account: str) -> Inquiry[bool]:
-    """Whether an account is a platform's, asked after where that is not known. Nobody's, where nobody could be asked."""
+    """Whether an account is a platform's, asked after where that is not known. Nobody's, where nobody can be asked."""
     if ownership is None:
         return False
     question = OwnsAccount(platform, account)

@@ -126,6 +126,11 @@ class Policy:
         tables = self._contested.get(id(rule))
         return tables is not None and _find(tables, "GET" if method == "HEAD" else method, path) is not None
 
+    @property
+    def routes(self) -> tuple[RouteRule, ...]:
+        """What the application's routes say; empty where they are no part of it."""
+        return self._routes
+
     def rule_of_route(self, method: str, template: str) -> Rule | None:
         """The rule for the requests of one documented route, None where there is none."""
         for route in self._routes:

@@ -4,11 +4,12 @@ header form → credential → mode. The credential's own form names its kind, a
 the cache knows takes one plain call; a look-up makes an inquiry.
 """
 
+import copy
 import hashlib
 import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias, cast
+from typing import Protocol, TypeAlias, cast
 
 from guestpass.authenticators import Authenticator, Authenticators
 from guestpass.authorize import noun
@@ -20,24 +21,36 @@ from guestpass.grants import Grant, Mode
 from guestpass.inquiry import Inquiry
 from guestpass.look_ups import LookUps, NoPlace
 from guestpass.principal import (
-    ACCOUNT_SESSION,
-    IDENTITY_TOKEN,
-    PUBLISHABLE_KEY,
     SECRET_KEY,
-    SIGNED_TOKEN,
     Principal,
 )
 from guestpass.refusals import Refusal
 from guestpass.requests import Presented
 from guestpass.revocation_list import KEYS
 from guestpass.tokens import read_token
+from guestpass.unproved import (
+    expired,
+    invalid,
+    looks_like,
+    refusal_of,
+    revoked,
+    secret_key_in_browser,
+    whence,
+    why_nobodys,
+    wrong_mode,
+)
 from guestpass.upkeep import UPKEEP
 
 Proof: TypeAlias = Principal | Refusal
 Verdict: TypeAlias = Proof | Inquiry[Proof]
 
 log = logging.getLogger("guestpass")
-security_log = logging.getLogger("guestpass.security")
+
+
+class Finds(Protocol):
+    """Finds whose a credential is: see `Authenticators`."""
+
+    def of(self, credential: Credential, /) -> Authenticator | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +84,12 @@ class Prover:
         recheck: float,
         lookups: int,
     ) -> None:
-        self._authenticators = authenticators
+        self._authenticators: Finds = authenticators
         self._close = close
-        self._mode = mode
+        self._mode: Mode = mode
         self._clock = clock
         self._cache = cache
+        self._keep = cache.put
         self._endings = endings
         self._recheck = recheck
         self._look_ups: LookUps[Proof] = LookUps(lookups)
@@ -98,9 +112,9 @@ class Prover:
         authenticator = self._authenticators.of(credential)
         kind = None if authenticator is None else authenticator.kind_of(credential)
         if authenticator is None or kind is None:
-            return Refusal("credential_invalid", _looks_like(credential))
+            return Refusal("credential_invalid", looks_like(credential), because=why_nobodys(credential))
         if kind == SECRET_KEY and presented.in_browser and presented.origin is None:
-            return _secret_key_in_browser(None)
+            return secret_key_in_browser(None, presented)
         if credential.protocol is not None and not announces(credential.protocol, kind):
             more = f"A credential of this kind does not come as the subprotocol {credential.protocol}."
             return self._refuse(Refusal("credential_malformed", noun(kind), more), kind, presented)
@@ -125,11 +139,20 @@ class Prover:
 
         def identify(presented: Presented) -> Verdict:
             if not self._clock() < closed.expires_at:
-                refusal = Refusal(_EXPIRED.get(closed.kind, "credential_invalid"), noun(closed.kind))
-                return self._refuse(refusal, closed.kind, presented)
-            return _ended(closed) if self._endings.has_ended(closed) else _presentable(closed, presented)
+                return self._refuse(expired(closed), closed.kind, presented)
+            return revoked(closed) if self._endings.has_ended(closed) else _presentable(closed, presented)
 
         return identify
+
+    def beside(self, authenticators: Finds, *, rehearsing: bool = False) -> "Prover":
+        """The same, with `authenticators` that stand before its own. `rehearsing`: it knows what is cached and keeps
+        nothing, and nobody waits for what it looks up."""
+        twin = copy.copy(self)
+        twin._authenticators = authenticators
+        if rehearsing:
+            twin._keep = _keep_nothing
+            twin._look_ups = self._look_ups.apart()
+        return twin
 
     def _recalled(self, key: bytes, now: float) -> Proof | None:
         """What the cache knows; a refusal where it has heard of an end since."""
@@ -145,9 +168,9 @@ class Prover:
         until, since, principal = entry
         if self._endings.stands(principal, since):
             # The next hit need not ask.
-            self._cache.put(key, (until, versions, principal), generation)
+            self._keep(key, (until, versions, principal), generation)
             return principal
-        return _ended(principal) if principal.kind not in KEYS and self._endings.has_ended(principal) else None
+        return revoked(principal) if principal.kind not in KEYS and self._endings.has_ended(principal) else None
 
     def _look_up(self, inquiry: Inquiry[Proof], attempt: _Attempt, presented: Presented) -> Inquiry[Proof]:
         key = attempt.key
@@ -155,7 +178,7 @@ class Prover:
         try:
             proof = yield from self._look_ups.run(inquiry, key=key, known=known, seen=seen)
         except NoPlace:
-            return Refusal("overloaded", noun(attempt.kind))
+            return Refusal("overloaded", noun(attempt.kind), because="as many look-ups as may be are under way")
         return self._settle(proof, attempt, presented)
 
     def _looked_up(self, inquiry: Inquiry[Proof], attempt: _Attempt) -> Inquiry[Proof]:
@@ -174,7 +197,7 @@ class Prover:
         ended = self._endings.ended(principal, home, looked_up, self._clock())
         if isinstance(ended, Generator):
             return _once_told(ended, principal)
-        return _ended(principal) if ended else principal
+        return revoked(principal) if ended else principal
 
     def _settle(self, proof: Proof, attempt: _Attempt, presented: Presented) -> Proof:
         kind = attempt.kind
@@ -186,48 +209,33 @@ class Prover:
             )
         now = self._clock()
         if proof.mode != self._mode:
-            return self._refuse(Refusal("credential_invalid", noun(kind)), kind, presented)
+            return self._refuse(invalid(proof, wrong_mode(self._mode)), kind, presented)
         if not now < proof.expires_at:
             # It ended while it was looked up.
-            return self._refuse(Refusal(_EXPIRED.get(kind, "credential_invalid"), noun(kind)), kind, presented)
+            return self._refuse(expired(proof), kind, presented)
         principal = replace(proof, grant=self._close(proof.grant))
         if attempt.key is not None:
             good_for = cast("float", getattr(attempt.authenticator, "good_for", self._recheck))
             until = min(principal.expires_at, now + good_for)
-            self._cache.put(attempt.key, (until, attempt.versions, principal), attempt.generation)
+            self._keep(attempt.key, (until, attempt.versions, principal), attempt.generation)
         return _presentable(principal, presented)
 
     def _refuse(self, refusal: Refusal, kind: str, presented: Presented) -> Refusal:
         """A secret key in a browser is told to be one, valid or not; an outage stays an outage."""
         if kind == SECRET_KEY and presented.in_browser and refusal.status != 503:
-            return _secret_key_in_browser(None)
+            return secret_key_in_browser(refusal, presented)
         return refusal
 
 
-_REVOKED: Final = {
-    SECRET_KEY: "key_revoked",
-    PUBLISHABLE_KEY: "key_revoked",
-    ACCOUNT_SESSION: "session_revoked",
-}
-
-_EXPIRED: Final = {
-    SECRET_KEY: "key_expired",
-    PUBLISHABLE_KEY: "key_expired",
-    ACCOUNT_SESSION: "session_expired",
-    SIGNED_TOKEN: "token_expired",
-    IDENTITY_TOKEN: "token_expired",
-}
+def _keep_nothing(key: bytes, entry: Entry, generation: int) -> None:
+    """What a rehearsal keeps."""
 
 
 def _once_told(ended: Inquiry[bool], principal: Principal) -> Inquiry[Proof]:
     try:
-        return _ended(principal) if (yield from ended) else principal
+        return revoked(principal) if (yield from ended) else principal
     except Unavailable as problem:
         return refusal_of(problem, principal.kind)
-
-
-def _ended(principal: Principal) -> Refusal:
-    return Refusal(_REVOKED.get(principal.kind, "token_revoked"), noun(principal.kind))
 
 
 def _cache_key(presented: Presented) -> bytes | None:
@@ -258,13 +266,13 @@ def _one_credential(presented: Presented) -> Credential | Refusal:
 
 
 def _credential(text: str, protocol: str | None) -> Credential:
-    token = None
     if text[0] == "e" and text.count(".") == 2:
         try:
-            token = read_token(text)
+            return Credential(text, protocol, read_token(text))
         except InvalidToken as invalid:
             log.debug("a token could not be read: %s", invalid.reason)
-    return Credential(text, protocol, token)
+            return Credential(text, protocol, unreadable=invalid.reason)
+    return Credential(text, protocol)
 
 
 def _missing(presented: Presented) -> Refusal:
@@ -280,25 +288,8 @@ def _presentable(principal: Principal, presented: Presented) -> Proof:
     """Whether this principal's credential may come from where it came from."""
     if principal.kind == SECRET_KEY:
         if presented.in_browser and presented.origin not in principal.origins:
-            return _secret_key_in_browser(principal)
+            return secret_key_in_browser(principal, presented)
     elif principal.origins and presented.origin not in principal.origins:
-        return Refusal("credential_invalid", noun(principal.kind), "It does not work from this origin.")
+        because = f"it works from {', '.join(sorted(principal.origins))}, and the request is {whence(presented)}"
+        return invalid(principal, because, "It does not work from this origin.")
     return principal
-
-
-def _secret_key_in_browser(principal: Principal | None) -> Refusal:
-    known = "one that is not valid" if principal is None else f"{principal.credential_id} of {principal.platform}"
-    security_log.warning("secret_key_in_browser: a browser presented a secret key: %s", known)
-    return Refusal("secret_key_in_browser")
-
-
-def _looks_like(credential: Credential) -> str:
-    return "token" if credential.text.count(".") == 2 else "credential"
-
-
-def refusal_of(problem: Refused | Unavailable, kind: str) -> Refusal:
-    """What answers a problem that came up while a credential of `kind` was looked at."""
-    if isinstance(problem, Refused):
-        return problem.refusal
-    log.warning("%s: %s", problem.code, problem)
-    return Refusal(problem.code, noun(kind), retry_after=problem.retry_after)

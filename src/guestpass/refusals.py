@@ -6,7 +6,7 @@ stable. Challenges follow RFC 6750 section 3, bodies RFC 9457, close codes the I
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NoReturn
 
@@ -89,6 +89,10 @@ class Refusal:
     `it` says what was presented (``session``, ``token``, ``API key``). `more` is a sentence for the developer,
     built from the service's own configuration, never from what a stranger sent. `scope` is what would have been
     needed. `retry_after` is in seconds.
+
+    `because` and `credential_id` are for the operator alone, and stand in no answer: what exactly was wrong, where
+    `text` leaves that open, and which key, session or token it was, where that is known. Neither holds a credential,
+    nor anything that a stranger sent unless `guestpass.quoting` has been over it.
     """
 
     code: str
@@ -97,6 +101,8 @@ class Refusal:
     scope: str = ""
     retry_after: float | None = None
     errors: tuple[FieldError, ...] = ()
+    because: str = field(default="", compare=False)
+    credential_id: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.code not in CASES:

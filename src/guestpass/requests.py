@@ -3,16 +3,22 @@
 Knows which headers matter to a decision, and how two spellings of one header are the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
-from urllib.parse import parse_qsl
+from typing import Final, TypeAlias, cast
+from urllib.parse import parse_qsl, quote, unquote
 
 from guestpass.credentials import from_subprotocols
+from guestpass.paths import below_root
 from guestpass.refusals import Refusal
 from guestpass.rules import WEBSOCKET, Place
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+_AS_IT_IS: Final = "/%:@!$&'()*+,;=~\\"
+
+HeaderItems: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+"""Headers as people write them."""
 
 IDENTITY_PREFIX: Final = b"guestpass-"
 """What the names of the guard's own headers begin with: it sets them, a caller never does."""
@@ -54,6 +60,40 @@ class Request:
         return [value for name, value in pairs if name == place.name]
 
 
+def written(
+    line: str,
+    headers: HeaderItems = (),
+    subprotocols: Sequence[str] = (),
+    *,
+    root_path: str = "",
+) -> Request:
+    """A request as a client would send it: ``written("GET /v1/call_logs?page=2", {"Authorization": …})``, or
+    ``WEBSOCKET /v1/events``. What is left out of the path's escapes is put in.
+
+    Raises ValueError for a line that is none.
+    """
+    method, _, target = line.strip().partition(" ")
+    if not method or not target.startswith("/") or " " in target:
+        raise ValueError("write the method and the path: GET /v1/things?page=2, or WEBSOCKET /v1/events")
+    method = WEBSOCKET if method.upper() in ("WEBSOCKET", "WS") else method
+    sent, _, query = target.partition("?")
+    raw = quote(sent, safe=_AS_IT_IS)
+    whole = unquote(raw)
+    return Request(
+        method,
+        below_root(whole, root_path),
+        whole,
+        raw.encode(),
+        quote(query, safe=_AS_IT_IS + "?").encode(),
+        [(name.strip().lower().encode("latin-1"), value.strip().encode("latin-1")) for name, value in _items(headers)],
+        tuple(subprotocols),
+    )
+
+
+def _items(headers: HeaderItems) -> Iterable[tuple[str, str]]:
+    return cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers
+
+
 @dataclass(slots=True)
 class Presented:
     """What of a request's headers matters: who it says it is, where it comes from, which account it names."""
@@ -64,6 +104,11 @@ class Presented:
     origin: str | None = None
     in_browser: bool = False
     preflight: bool = False
+
+
+@dataclass(slots=True)
+class Rehearsed(Presented):
+    """The same, presented only to have the decision explained: what comes of it is reported to nobody."""
 
 
 def read(request: Request, account_header: bytes) -> Presented:

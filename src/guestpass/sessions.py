@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from guestpass.authenticators import Membership
-from guestpass.credentials import Credential, OpaqueForm, Randomness, digest, new_id
+from guestpass.credentials import NOT_AS_ISSUED, Credential, OpaqueForm, Randomness, digest, new_id
 from guestpass.errors import Refused
 from guestpass.grants import ALL, Grant
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
@@ -25,6 +25,7 @@ from guestpass.minting import Asked, Mint
 from guestpass.policy import Policy
 from guestpass.principal import ACCOUNT_SESSION, SECRET_KEY, Principal
 from guestpass.purging import EVERY, Purger
+from guestpass.quoting import instant
 from guestpass.records import (
     AddSession,
     Conflict,
@@ -103,17 +104,21 @@ class AccountSessions:
     def authenticate(self, credential: Credential, now: float, /) -> Refusal | Inquiry[Principal | Refusal]:
         """The session's principal. A mistyped client secret is refused without a look-up."""
         if not self._form.well_formed(credential.text):
-            return Refusal("credential_invalid", "session", "Its client secret is mistyped or cut short.")
+            more = "Its client secret is mistyped or cut short."
+            return Refusal("credential_invalid", "session", more, because=NOT_AS_ISSUED)
         return self._find(credential.digest, now)
 
     def _find(self, secret_digest: bytes, now: float) -> Inquiry[Principal | Refusal]:
         session = yield from ask(self._store, FindSession(secret_digest))
         if session is None or not hmac.compare_digest(session.digest, secret_digest):
-            return Refusal("credential_invalid", "session")
+            because = "no session in the store has this client secret; a day after their end they are dropped"
+            return Refusal("credential_invalid", "session", because=because)
         if session.revoked_at is not None:
-            return Refusal("session_revoked", "session")
+            because = f"it was revoked at {instant(session.revoked_at)}"
+            return Refusal("session_revoked", "session", because=because, credential_id=session.id)
         if now >= session.grant.expires_at:
-            return Refusal("session_expired", "session")
+            because = f"it ended at {instant(session.grant.expires_at)}"
+            return Refusal("session_expired", "session", because=because, credential_id=session.id)
         return _principal(session)
 
     def create(

@@ -151,7 +151,7 @@ class TokenSigner:
         """The token's principal. What is wrong with it whoever signed it is refused without a look-up."""
         token = credential.token
         if token is None:
-            return Refusal("credential_invalid", "token")
+            return Refusal("credential_invalid", "token", because="it is no JWT")
         try:
             if token.header.get("typ") != TYP:
                 raise InvalidToken("its typ is not that of a token signed here")
@@ -159,7 +159,7 @@ class TokenSigner:
                 raise InvalidToken("it names no key")
             check_audience(token.claims, {self._audience})
         except InvalidToken as invalid:
-            return Refusal(invalid.code, "token")
+            return Refusal(invalid.code, "token", because=invalid.reason)
         return self._verify(token, now)
 
     def _verify(self, token: UnverifiedToken, now: float) -> Inquiry[Principal | Refusal]:
@@ -173,8 +173,11 @@ class TokenSigner:
             if principal.mode != mode:
                 raise InvalidToken("its mode is not that of its key")
         except InvalidToken as invalid:
-            return Refusal(invalid.code, "token")
-        return Refusal("token_revoked", "token") if self.ring.distrusts(token.kid) else principal
+            return Refusal(invalid.code, "token", because=invalid.reason)
+        if self.ring.distrusts(token.kid):
+            because, jti = f"its signing key, {token.kid}, is distrusted", principal.credential_id
+            return Refusal("token_revoked", "token", because=because, credential_id=jti)
+        return principal
 
     def _sign(self, by: Principal, asked: Asked, subject: object, metadata: object) -> Inquiry[SignedToken]:
         sub = _read_id(asked, subject, self._randomness)

@@ -214,7 +214,8 @@ def check_audience(claims: Mapping[str, object], audience: Collection[str] | Non
             raise InvalidToken("its aud is missing, or no string and no array of strings")
         meant = meant or one in cast("Collection[str]", audience)
     if not meant:
-        raise InvalidToken("it is for another audience")
+        wanted = ", ".join(sorted(cast("Collection[str]", audience)))
+        raise InvalidToken(f"it is for another audience than {wanted}")
 
 
 def text_claim(claims: Mapping[str, object], name: str) -> str:

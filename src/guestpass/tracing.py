@@ -1,0 +1,88 @@
+"""What the pipeline comes across on its way to one verdict, noted by the pipeline itself.
+
+`Guard` runs its own `decide` on a copy of itself whose parts note in a `Trace` what they are handed and what they
+answer. So a trace tells of the decision that was taken, and there is no second pipeline that could differ. Knows
+nothing of what is made of a trace: `guestpass.explanation` shows it to people, `guestpass.observing` makes events of
+it.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Final
+
+from guestpass.authenticators import Authenticator
+from guestpass.credentials import Credential
+from guestpass.inquiry import Inquiry
+from guestpass.principal import Principal
+from guestpass.proving import Finds, Proof, Verdict
+from guestpass.requests import Presented, Rehearsed
+
+
+@dataclass(slots=True)
+class Trace:
+    """One decision. Everything is None, or False, until the pipeline has come so far.
+
+    `presented` is what the headers said, `credential` the one that was looked at closer, `authenticator` and `kind`
+    whose it is. `proof` is what came of it. `asked` says that it had to be asked for outside,
+    `overridden` that it is the principal of `Guard.override`.
+    """
+
+    presented: Presented | None = None
+    credential: Credential | None = field(default=None, repr=False)
+    authenticator: Authenticator | None = field(default=None, repr=False)
+    kind: str | None = None
+    proof: Proof | None = None
+    asked: bool = False
+    overridden: bool = False
+
+    @property
+    def cached(self) -> bool:
+        """Whether the guard knew it from before."""
+        return isinstance(self.proof, Principal) and self.credential is None and not self.overridden
+
+    def finding(self, authenticators: Finds) -> Finds:
+        """`authenticators`, noting who is found."""
+        return _Finding(self, authenticators)
+
+    def identifying(
+        self, identify: Callable[[Presented], Verdict], *, rehearsed: bool = False
+    ) -> Callable[[Presented], Verdict]:
+        """`identify`, noting what it is handed and what it answers; `rehearsed`, so that nobody else hears of it."""
+
+        def noting(presented: Presented) -> Verdict:
+            self.presented = presented
+            verdict = identify(_rehearsed(presented) if rehearsed else presented)
+            if isinstance(verdict, Generator):
+                self.asked = True
+                return self._later(verdict)
+            self.proof = verdict
+            return verdict
+
+        return noting
+
+    def _later(self, inquiry: Inquiry[Proof]) -> Inquiry[Proof]:
+        self.proof = proof = yield from inquiry
+        return proof
+
+
+class _Finding:
+    def __init__(self, trace: Trace, authenticators: Finds) -> None:
+        self._trace: Final = trace
+        self._authenticators: Final = authenticators
+
+    def of(self, credential: Credential, /) -> Authenticator | None:
+        trace, found = self._trace, self._authenticators.of(credential)
+        trace.credential, trace.authenticator = credential, found
+        trace.kind = None if found is None else found.kind_of(credential)
+        return found
+
+
+def _rehearsed(presented: Presented) -> Rehearsed:
+    return Rehearsed(
+        presented.authorization,
+        presented.accounts,
+        presented.pair,
+        presented.origin,
+        presented.in_browser,
+        presented.preflight,
+    )
