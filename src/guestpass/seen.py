@@ -46,10 +46,13 @@ def method(request: Request) -> str:
 
 def presented(request: Request) -> Iterator[str]:
     """Everything in a request that may be a credential, whatever its form."""
+    offered = list(request.subprotocols)
     for name, value in request.headers:
-        if canonical(name) in (b"authorization", b"proxy-authorization", b"cookie", b"sec-websocket-protocol"):
+        if canonical(name) in (b"authorization", b"proxy-authorization", b"cookie"):
             yield value.decode("latin-1")
-    yield from request.subprotocols
+        elif canonical(name) == b"sec-websocket-protocol":
+            offered += value.decode("latin-1").split(",")
+    yield from (one for one in offered if one.strip() not in PROTOCOLS)
 
 
 def token_notes(case: Case) -> Sequence[str]:
