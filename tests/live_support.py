@@ -10,6 +10,7 @@ from guestpass.asgi_types import Message
 from guestpass.grants import Grant
 from guestpass.guard import Guard
 from guestpass.live import Life
+from guestpass.observing import Decides
 from guestpass.policy import Policy
 from guestpass.principal import Principal
 from guestpass.proving import Proof
@@ -58,7 +59,7 @@ class Connection:
         presented = request or Request("GET", "/v1/events", "/v1/events", None, b"", [])
         return Life(self.guard, principal or someone(), presented, self.decide)
 
-    async def decide(self, guard: Guard, request: Request) -> Proof:
+    async def decide(self, guard: Decides, request: Request) -> Proof:
         self.asked.append(request)
         self._looked.set()
         await anyio.lowlevel.checkpoint()

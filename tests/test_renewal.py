@@ -16,7 +16,7 @@ import guestpass.fastapi
 import guestpass.starlette
 from guestpass import Rule, StoreUnavailable, needs
 from guestpass.asgi import ASGIApp, GuardMiddleware, Message, Receive, Scope, Send
-from guestpass.guard import Guard
+from guestpass.observing import Decides
 from guestpass.principal import Principal
 from guestpass.proving import Proof
 from guestpass.renewal import AHEAD, ATTEMPTS, credential_in
@@ -493,7 +493,7 @@ class Bare:
     shown: list[Principal] = field(default_factory=list[Principal])
     meanwhile: Callable[[str], None] = lambda _: None
 
-    async def decide(self, guard: Guard, request: Request) -> Proof:
+    async def decide(self, guard: Decides, request: Request) -> Proof:
         credential = dict(request.headers)[b"authorization"].decode().removeprefix("Bearer ")
         self.client.asked.append(request)
         self.meanwhile(credential)
@@ -526,7 +526,7 @@ async def until_over(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def test_what_is_revoked_while_it_is_looked_at_closes_the_socket(bare: Bare) -> None:
-    async def decide(guard: Guard, request: Request) -> Proof:
+    async def decide(guard: Decides, request: Request) -> Proof:
         verdict = await Bare.decide(bare, guard, request)
         if verdict is bare.verdicts["new"]:
             # Once it is given, and before the guard is asked to tell of endings.
@@ -546,7 +546,7 @@ async def test_a_verdict_that_comes_after_the_end_renews_nothing(bare: Bare) -> 
             bare.verdicts["old"] = ENDED
             bare.client.guard.forget(lambda _: True)
 
-    async def decide(guard: Guard, request: Request) -> Proof:
+    async def decide(guard: Decides, request: Request) -> Proof:
         verdict = await Bare.decide(bare, guard, request)
         for _ in range(10 if verdict is bare.verdicts["new"] else 0):
             await anyio.lowlevel.checkpoint()
@@ -562,7 +562,7 @@ async def test_a_verdict_that_comes_after_the_end_renews_nothing(bare: Bare) -> 
 async def test_a_look_at_the_old_credential_does_not_end_what_the_new_one_renewed(bare: Bare) -> None:
     release = anyio.Event()
 
-    async def decide(guard: Guard, request: Request) -> Proof:
+    async def decide(guard: Decides, request: Request) -> Proof:
         verdict = await Bare.decide(bare, guard, request)
         if verdict is ENDED:
             # It takes its time to say no.

@@ -8,7 +8,7 @@ import pytest
 
 from guestpass.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from guestpass.errors import ConnectionEnded
-from guestpass.guard import Guard
+from guestpass.observing import Decides
 from guestpass.proving import Proof
 from guestpass.refusals import Refusal
 from guestpass.requests import Request
@@ -92,7 +92,7 @@ async def test_what_ends_without_a_word_is_found_before_long(
 async def test_a_store_that_is_slow_to_say_puts_no_expiry_off(socket: Connection) -> None:
     answer = anyio.Event()
 
-    async def decide(guard: Guard, request: Request) -> Proof:
+    async def decide(guard: Decides, request: Request) -> Proof:
         verdict = await Connection.decide(socket, guard, request)
         if len(socket.asked) > 1:
             socket.instants = [START + 10]

@@ -18,6 +18,7 @@ from guestpass.guard import ANYONE, UNNAMED, Guard, seen_by_application
 from guestpass.inquiry import drive_async
 from guestpass.live import Life
 from guestpass.long_answers import EVENT_STREAM, EndStreams, LongAnswers
+from guestpass.observing import Decides
 from guestpass.paths import below_root
 from guestpass.principal import Principal
 from guestpass.problems import Renderer, render, vary_by_credential
@@ -164,7 +165,7 @@ class _Door:
         await send({"type": "websocket.close", "code": refusal.close_code, "reason": refusal.code})
 
 
-async def decide(guard: Guard, request: Request) -> Proof:
+async def decide(guard: Decides, request: Request) -> Proof:
     """The verdict of `guard`; a refusal where it fails."""
     try:
         verdict = guard.decide(request)

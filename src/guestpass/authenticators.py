@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from guestpass.credentials import Credential
 from guestpass.errors import ConfigurationError
+from guestpass.events import Tell
 from guestpass.inquiry import Inquiry
 from guestpass.ownership import Ownership
 from guestpass.policy import Policy
@@ -48,11 +49,12 @@ class Authenticator(Protocol):
 @dataclass(frozen=True, slots=True)
 class Membership:
     """What an authenticator is told of the guard it is in: the names that grants are spelled out with, who knows
-    whose an account is, and how to drop cached verdicts."""
+    whose an account is, how to drop cached verdicts, and whom to tell of events, None where nobody observes."""
 
     policy: Policy
     ownership: Ownership | None
     forget: Forget
+    tell: Tell | None = None
 
 
 @runtime_checkable
@@ -116,11 +118,11 @@ class Authenticators:
         twin.ownership = None if self.ownership is None else self.ownership.unnoticed()
         return twin
 
-    def attach(self, policy: Policy, forget: Forget) -> None:
+    def attach(self, policy: Policy, forget: Forget, tell: Tell | None = None) -> None:
         """Tell each that wants to know which guard it is in."""
         for authenticator in self._all:
             if isinstance(authenticator, Attachable):
-                authenticator.attach(Membership(policy, self.ownership, forget))
+                authenticator.attach(Membership(policy, self.ownership, forget, tell))
 
     def __iter__(self) -> Iterator[Authenticator]:
         return iter(self._all)

@@ -22,10 +22,12 @@ from guestpass.authorize import authorize, noun
 from guestpass.cache import VerifiedCache
 from guestpass.endings import Endings
 from guestpass.errors import ConfigurationError, Refused, Unavailable
+from guestpass.events import Tell
 from guestpass.explanation import Explanation, explanation
 from guestpass.forking import begins_anew
 from guestpass.grants import Grant, Mode
 from guestpass.inquiry import Inquiry, ask, drive, drive_async
+from guestpass.observing import Decides, Observed, telling
 from guestpass.ownership import Ownership, OwnsAccount
 from guestpass.policy import Policy, RouteRule
 from guestpass.principal import Principal
@@ -78,6 +80,8 @@ class Guard:
       how long one is good.
     - `lookups`: how many unseen credentials may be looked up at once; the excess is told to come again (503).
     - `cache_size`: how many verified credentials are remembered.
+    - `observe`: one or several functions that are told of every decision and of what bears on security
+      (`guestpass.events`); they have no say in it. ``decide`` is as it is without them where there are none.
 
     Raises `ConfigurationError` for what cannot work.
     """
@@ -94,6 +98,7 @@ class Guard:
         recheck: float = 1.0,
         lookups: int = 32,
         cache_size: int = 100_000,
+        observe: Tell | Iterable[Tell] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         if mode not in ("live", "test"):
@@ -132,7 +137,13 @@ class Guard:
         )
         self._overrides: list[Callable[[Presented], Verdict]] = []
         self._identify: Callable[[Presented], Verdict] = self._prover.identify
-        self.authenticators.attach(policy, self.forget)
+        tell = telling(observe)
+        self._observed: Observed | None = None
+        if tell is not None:
+            self._observed = Observed(self._decide_noting, self._rule_for, tell)
+            # In its place, so that nothing of this is in the way of who is not observed.
+            self.decide = self._observed.decide  # type: ignore[method-assign]
+        self.authenticators.attach(policy, self.forget, tell)
 
     def check(self, credential: str) -> Principal:
         """Who a credential proves to be, apart from any request: for a backend that mints in process.
@@ -163,6 +174,12 @@ class Guard:
         if rule is not None and rule.optional and proof.code == "credential_missing":
             return UNNAMED
         return proof
+
+    @property
+    def reviewing(self) -> Decides:
+        """The same decisions, for looking again at a connection that lives on: of them, observers are told the one that
+        ends it."""
+        return self if self._observed is None else self._observed.reviewing
 
     def explain(
         self,
@@ -286,15 +303,21 @@ class Guard:
         twin = copy.copy(self)
         if rehearsing:
             twin.authenticators = self.authenticators.unnoticed()
-        beside = self._prover.beside(trace.finding(twin.authenticators), rehearsing=rehearsing)
+        finding = trace.finding(twin.authenticators)
+        beside = self._prover.beside(finding, trace.recalling, rehearsing=rehearsing)
         trace.overridden = bool(self._overrides)
         identify = self._identify if trace.overridden else beside.identify
         twin._identify = trace.identifying(identify, rehearsed=rehearsing)
         return twin
 
+    def _decide_noting(self, request: Request, trace: Trace) -> Verdict:
+        return Guard.decide(self._tracing(trace), request)
+
+    def _rule_for(self, request: Request) -> Rule | None:
+        return None if request.path is None else self.policy.find(request.method, request.path)
+
     def _explain(self, request: Request) -> Inquiry[Explanation]:
-        trace, policy = Trace(), self.policy
-        rule = None if request.path is None else policy.find(request.method, request.path)
+        trace, policy, rule = Trace(), self.policy, self._rule_for(request)
         try:
             verdict = Guard.decide(self._tracing(trace, rehearsing=True), request)
             proof = (yield from verdict) if isinstance(verdict, Generator) else verdict

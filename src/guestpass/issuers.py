@@ -242,8 +242,11 @@ class JwtIssuer:
         self.keys.subscribe(callback)
 
     def attach(self, membership: Membership, /) -> None:
-        """Part of being an authenticator: when a key leaves the set, so do the verdicts it gave."""
+        """Part of being an authenticator: when a key leaves the set, so do the verdicts it gave; and who observes the
+        guard is told how the set fares."""
         issuer = self.issuer
+        if membership.tell is not None:
+            self.keys.observe(issuer, membership.tell)
         self.subscribe(lambda: membership.forget(lambda principal: principal.issuer == issuer))
 
     def _asking(self, token: UnverifiedToken, now: float) -> Inquiry[Principal | Refusal]:

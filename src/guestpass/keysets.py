@@ -20,11 +20,13 @@ from cachetools import TTLCache
 from guestpass import freshness
 from guestpass.discovery import Discovery
 from guestpass.errors import ConfigurationError, KeysUnavailable
+from guestpass.events import Tell
 from guestpass.flights import Flight
 from guestpass.forking import begins_anew
 from guestpass.freshness import Life
 from guestpass.inquiry import Question
 from guestpass.jwks import ParsedKeys, VerificationKey, parse_jwks
+from guestpass.keyset_events import KeySetEvents
 from guestpass.keyset_state import NO_KEYS, FindVerificationKey, Held, KeySetState, Settings, given_keys, understood
 from guestpass.stores.http import Document, check_url, fetch
 from guestpass.strict_json import decode_object
@@ -81,6 +83,7 @@ class KeySet:
         self._unknown: TTLCache[str, bool] = TTLCache(UNKNOWN_KIDS, UNKNOWN_SECONDS, timer=clock)
         self._callbacks: tuple[Callable[[], object], ...] = ()
         self._enlisted = False
+        self._events = KeySetEvents()
         if read is None:
             self._current = Held(given or NO_KEYS, Life())
         else:
@@ -146,6 +149,11 @@ class KeySet:
         """
         self._callbacks = (*self._callbacks, callback)
 
+    def observe(self, issuer: str, tell: Tell) -> None:
+        """Have `tell` told of each fetch, and of unknown kids that have spent their budget, as of the keys of `issuer`
+        (`guestpass.events.KeySetEvent`). From any thread."""
+        self._events.add(issuer, tell, self.state.age)
+
     def known(self, alg: str, kid: str | None) -> VerificationKey | None:
         """The key for such a header if it is at hand. Never waits: None where it is not, or must be asked
         for."""
@@ -176,7 +184,12 @@ class KeySet:
         if current.loaded(now) and (kid is None or kid in current.keys.kids or kid in self._unknown):
             return False
         if self._flight is None:
-            current.check_may_ask(now)
+            try:
+                current.check_may_ask(now)
+            except KeysUnavailable as problem:
+                if now >= current.life.retry_at:
+                    self._events.spent(now, str(problem))
+                raise
         return True
 
     def answer(self, question: Question[T], /) -> T:
@@ -256,6 +269,7 @@ class KeySet:
 
     def _tend(self) -> None:
         # The upkeep's job: refresh ahead where no request comes, and end what has outlived its whole window.
+        self._events.tell()
         now, current = self._clock(), self._current
         if now >= current.serves_until and current.keys.keys:
             with self._lock:
@@ -273,8 +287,8 @@ class KeySet:
     def _under_way(self) -> Flight | None:
         flight = self._flight
         if flight is not None and self._clock() >= flight.began + freshness.LOST:
-            self._flight = flight = None
-            self._fail("no answer in time")
+            began, self._flight, flight = flight.began, None, None
+            self._fail("no answer in time", began)
         return flight
 
     def _depart(self, now: float, wait: float = 0.0) -> Flight:
@@ -291,12 +305,20 @@ class KeySet:
         self._upkeep.start()
         return flight
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, began: float | None = None) -> None:
         life = freshness.failed(self._current.life, self._clock(), reason, self._chance())
         self._current = Held.fetched(self._current.keys, life)
         log.warning("a key set could not be fetched: %s", reason)
+        age = None if life.loaded_at is None else self._clock() - life.loaded_at
+        self._events.note("fetch_failed", None if began is None else self._clock() - began, age, reason)
 
     def _fly(self, flight: Flight, wait: float) -> None:
+        try:
+            self._bring(flight, wait)
+        finally:
+            self._events.tell()
+
+    def _bring(self, flight: Flight, wait: float) -> None:
         if wait:
             self._pause(wait)
         keys, fresh_for, problem = NO_KEYS, 0.0, ""
@@ -309,12 +331,13 @@ class KeySet:
                 return  # It was given up; another one may have brought newer keys.
             self._flight = None
             if problem:
-                self._fail(problem)
+                self._fail(problem, flight.began)
                 return
             flight.failed = False
             before = self._current
             life = freshness.loaded(before.life, self._clock(), fresh_for, self._last_known_good, self._chance())
             self._current = Held.fetched(keys, life)
+            self._events.note("fetched", self._clock() - flight.began, 0.0)
             had, has = before.names, self._current.names
             if had != has:
                 self._unknown.clear()

@@ -19,11 +19,12 @@ from anyio.abc import TaskGroup
 from guestpass.asgi_types import Message, Receive
 from guestpass.guard import Guard
 from guestpass.long_answers import LOOK_AGAIN
+from guestpass.observing import Decides
 from guestpass.principal import Principal
 from guestpass.proving import Proof
 from guestpass.requests import Request
 
-Decide: TypeAlias = Callable[[Guard, Request], Awaitable[Proof]]
+Decide: TypeAlias = Callable[[Decides, Request], Awaitable[Proof]]
 """The verdict of a guard on a request, as a door has it."""
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC).timestamp() - 1
@@ -72,7 +73,7 @@ class Life:
 
     async def still_admitted(self) -> bool:
         """Whether the credential would be let in now. True while nobody can tell: an outage is not a refusal."""
-        again = await self.decide(self.request)
+        again = await self._decide(self._guard.reviewing, self.request)
         return isinstance(again, Principal) or again.status == 503
 
     def lasts(self) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from guestpass.authenticators import Membership
 from guestpass.errors import ConfigurationError, Refused
+from guestpass.events import SECURITY, SecurityEvent, Tell
 from guestpass.grants import ALL, Grant, Names, intersection, superset
 from guestpass.inquiry import Answers, Inquiry, ask
 from guestpass.ownership import is_owned
@@ -86,6 +87,7 @@ class Mint:
         self._store = store
         self._clock = clock
         self._membership: Membership | None = None
+        self._observers: tuple[Tell, ...] = ()
 
     def attach(self, membership: Membership) -> None:
         """Raises `ConfigurationError` where two guards would have it speak of different components or roles."""
@@ -99,6 +101,8 @@ class Mint:
             )
         if known is None or known.ownership is None:
             self._membership = membership
+        if membership.tell is not None and membership.tell not in self._observers:
+            self._observers = (*self._observers, membership.tell)
 
     @property
     def policy(self) -> Policy:
@@ -109,6 +113,22 @@ class Mint:
 
     def grant(self, by: Principal, asked: Asked) -> Inquiry[Minted]:
         """What `by` gives away, as asked for. Raises `Refused`."""
+        try:
+            return (yield from self._grant(by, asked))
+        except Refused as refused:
+            self.tell(by, refused.refusal)
+            raise
+
+    def tell(self, by: Principal, refusal: Refusal) -> None:
+        """Tell observers of a refusal of what `by` asked for, if it is one to tell of."""
+        if refusal.code not in SECURITY:
+            return
+        one, because = by.credential_id or None, refusal.because or refusal.more
+        event = SecurityEvent(refusal.code, None, by.kind, by.platform or None, by.account, one, because)
+        for observer in self._observers:
+            observer(event)
+
+    def _grant(self, by: Principal, asked: Asked) -> Inquiry[Minted]:
         policy = self.policy
         if not isinstance(by, Principal):
             raise TypeError(f"by is a principal, by=guard.check(secret), not {type(by).__name__}")

@@ -53,6 +53,16 @@ class Finds(Protocol):
     def of(self, credential: Credential, /) -> Authenticator | None: ...
 
 
+class Recalls(Protocol):
+    """Knows verdicts from before: see `VerifiedCache`."""
+
+    @property
+    def generation(self) -> int: ...
+    @property
+    def get(self) -> Callable[[bytes], Entry | None]: ...
+    def knew(self, key: bytes) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     """One credential on its way to a verdict: whose it is, and what had been heard when it set out."""
@@ -88,7 +98,7 @@ class Prover:
         self._close = close
         self._mode: Mode = mode
         self._clock = clock
-        self._cache = cache
+        self._cache: Recalls = cache
         self._keep = cache.put
         self._endings = endings
         self._recheck = recheck
@@ -144,11 +154,14 @@ class Prover:
 
         return identify
 
-    def beside(self, authenticators: Finds, *, rehearsing: bool = False) -> "Prover":
-        """The same, with `authenticators` that stand before its own. `rehearsing`: it knows what is cached and keeps
-        nothing, and nobody waits for what it looks up."""
+    def beside(
+        self, authenticators: Finds, recalling: Callable[[Recalls], Recalls], *, rehearsing: bool = False
+    ) -> "Prover":
+        """The same, with `authenticators` and a memory that stand before its own. `rehearsing`: it keeps nothing, and
+        nobody waits for what it looks up."""
         twin = copy.copy(self)
         twin._authenticators = authenticators
+        twin._cache = recalling(self._cache)
         if rehearsing:
             twin._keep = _keep_nothing
             twin._look_ups = self._look_ups.apart()

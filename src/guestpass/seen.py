@@ -177,8 +177,10 @@ def _credential(case: Case) -> str:
         return f"{by_form}{how}: {which}{_from_page(case.trace.presented)}"
     if proof is None:
         return f"{by_form}and then something unforeseen"
+    recalled = case.trace.recalled
     if case.trace.credential is None:
-        return f"known from the cache, and {proof.code}: {proof.because}"
+        known = "" if recalled is None else f": {recalled.kind} {recalled.credential_id}"
+        return f"known from the cache{known}, {proof.because}"
     if case.trace.authenticator is None:
         return f"nobody's: {proof.because}"
     how = f"{by_form}{'looked up' if case.trace.asked else 'checked'} by {_whose(case)}:"

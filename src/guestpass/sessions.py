@@ -187,7 +187,9 @@ class AccountSessions:
     def revoke_from(self, session_id: str, by: Principal | None) -> Inquiry[SessionRecord]:
         """`revoke` as an inquiry: drive the answer."""
         if by is not None and by.kind != SECRET_KEY:
-            raise Refused(Refusal("escalation_denied", more="Only a secret key revokes sessions."))
+            refusal = Refusal("escalation_denied", more="Only a secret key revokes sessions.")
+            self._mint.tell(by, refusal)
+            raise Refused(refusal)
         session = yield from ask(self._store, FindSessionById(session_id))
         if session is None or (by is not None and not _may_end(by.grant, session.grant)):
             raise Refused(Refusal("session_unknown", "session"))

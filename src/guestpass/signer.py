@@ -15,10 +15,11 @@ from typing import Final, cast
 
 from guestpass.authenticators import Membership
 from guestpass.credentials import Credential, Randomness
-from guestpass.errors import ConfigurationError, InvalidToken
+from guestpass.errors import ConfigurationError, InvalidToken, KeysUnavailable
 from guestpass.grants import ALL, Grant, Names
 from guestpass.inquiry import Inquiry, drive, drive_async
 from guestpass.keyring import KeyRing
+from guestpass.keyset_events import KeySetEvents
 from guestpass.minting import MAX_LIFETIME, Asked, Mint, Minted
 from guestpass.principal import SIGNED_TOKEN, Principal, is_user_id
 from guestpass.refusals import FieldError, Refusal
@@ -76,12 +77,15 @@ class TokenSigner:
         self._clock = clock
         self._randomness = randomness
         self._mint: Final = Mint(ring.store, clock)
+        self._events: Final = KeySetEvents()
         self.feed: Final = feed_of(ring.store, clock)
         self.feed.subscribe(self._heard)
 
     def attach(self, membership: Membership, /) -> None:
         """Part of being an authenticator."""
         self._mint.attach(membership)
+        if membership.tell is not None:
+            self._events.add(self.issuer, membership.tell, None)
 
     def _heard(self, names: frozenset[str] | None) -> None:
         if names is None or any(name.startswith(_OF_A_KEY) for name in names):
@@ -163,7 +167,11 @@ class TokenSigner:
         return self._verify(token, now)
 
     def _verify(self, token: UnverifiedToken, now: float) -> Inquiry[Principal | Refusal]:
-        found = yield from self.ring.find(token.kid, now)
+        try:
+            found = yield from self.ring.find(token.kid, now)
+        except KeysUnavailable as problem:
+            self._events.spent(now, str(problem))
+            raise
         try:
             if found is None:
                 raise InvalidToken("it names no key of this ring")

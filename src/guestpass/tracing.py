@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from guestpass.authenticators import Authenticator
+from guestpass.cache import Entry
 from guestpass.credentials import Credential
 from guestpass.inquiry import Inquiry
 from guestpass.principal import Principal
-from guestpass.proving import Finds, Proof, Verdict
+from guestpass.proving import Finds, Proof, Recalls, Verdict
 from guestpass.requests import Presented, Rehearsed
 
 
@@ -23,8 +24,8 @@ class Trace:
     """One decision. Everything is None, or False, until the pipeline has come so far.
 
     `presented` is what the headers said, `credential` the one that was looked at closer, `authenticator` and `kind`
-    whose it is. `proof` is what came of it. `asked` says that it had to be asked for outside,
-    `overridden` that it is the principal of `Guard.override`.
+    whose it is. `proof` is what came of it. `asked` says that it had to be asked for outside, `recalled` is whom the
+    guard knew it for from before, `overridden` says that the verdict is on the principal of `Guard.override`.
     """
 
     presented: Presented | None = None
@@ -33,12 +34,17 @@ class Trace:
     kind: str | None = None
     proof: Proof | None = None
     asked: bool = False
+    recalled: Principal | None = None
     overridden: bool = False
 
     @property
     def cached(self) -> bool:
         """Whether the guard knew it from before."""
         return isinstance(self.proof, Principal) and self.credential is None and not self.overridden
+
+    def recalling(self, memory: Recalls) -> Recalls:
+        """`memory`, noting who is recalled."""
+        return _Recalling(self, memory)
 
     def finding(self, authenticators: Finds) -> Finds:
         """`authenticators`, noting who is found."""
@@ -63,6 +69,23 @@ class Trace:
     def _later(self, inquiry: Inquiry[Proof]) -> Inquiry[Proof]:
         self.proof = proof = yield from inquiry
         return proof
+
+
+class _Recalling:
+    def __init__(self, trace: Trace, memory: Recalls) -> None:
+        self._trace: Final = trace
+        self._memory: Final = memory
+        self.knew: Final = memory.knew
+
+    @property
+    def generation(self) -> int:
+        return self._memory.generation
+
+    def get(self, key: bytes) -> Entry | None:
+        entry = self._memory.get(key)
+        if entry is not None:
+            self._trace.recalled = entry[2]
+        return entry
 
 
 class _Finding:

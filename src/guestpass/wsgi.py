@@ -19,6 +19,7 @@ from guestpass.errors import ConfigurationError
 from guestpass.guard import ANYONE, UNNAMED, Guard, seen_by_application
 from guestpass.inquiry import drive
 from guestpass.long_answers import EVENT_STREAM, EndStreams, LongAnswers
+from guestpass.observing import Decides
 from guestpass.principal import Principal
 from guestpass.problems import Answer, Renderer, render
 from guestpass.proving import Proof
@@ -98,18 +99,18 @@ class GuardMiddleware:
         except Exception:
             log.exception("the guard failed; nobody was let in")
             return Refusal("internal_error"), None
-        return self._decide(request), request
+        return self._decide(self.guard, request), request
 
-    def _decide(self, request: Request) -> Proof:
+    def _decide(self, guard: Decides, request: Request) -> Proof:
         try:
-            verdict = self.guard.decide(request)
+            verdict = guard.decide(request)
             return drive(verdict) if isinstance(verdict, Generator) else verdict
         except Exception:
             log.exception("the guard failed; nobody was let in")
             return Refusal("internal_error")
 
     def _still_admitted(self, request: Request) -> bool:
-        again = self._decide(request)
+        again = self._decide(self.guard.reviewing, request)
         # An outage is not a refusal: who was let in stays until somebody can tell.
         return isinstance(again, Principal) or again.status == 503
 

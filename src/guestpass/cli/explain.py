@@ -67,7 +67,7 @@ def _header(text: str) -> tuple[str, str]:
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     application.argument(parser)
-    parser.add_argument("method", metavar="METHOD", type=arguments.text, help="GET, POST, …")
+    parser.add_argument("method", metavar="METHOD", type=arguments.text, help="GET, POST or another one")
     parser.add_argument("path", metavar="PATH", help="the path as it is sent, with its query: /v1/call_logs?page=2")
     parser.add_argument(
         "--credential-file",
