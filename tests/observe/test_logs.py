@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from guestpass import Guard, Rule
-from guestpass.events import Decided, Event, KeySetEvent
+from guestpass.events import Decided, Event, KeySetEvent, Tell
 from guestpass.observe.logs import LogEvents
 from guestpass.requests import written
 from support import bearer, build, decided
@@ -102,7 +102,7 @@ def test_levels_and_the_logger_can_be_set(caplog: pytest.LogCaptureFixture) -> N
 def test_it_is_an_observer_that_a_guard_takes_beside_others() -> None:
     house = build(RULES)
     heard: list[Event] = []
-    observe = [LogEvents(), heard.append]
+    observe: list[Tell] = [LogEvents(), heard.append]
     guard = Guard(
         authenticators=list(house.guard.authenticators), policy=house.guard.policy, mode="live", observe=observe
     )
