@@ -30,6 +30,12 @@ class Example:
     output: str
 
 
+def files() -> Iterator[tuple[str, str]]:
+    """The files that the page shows, by name: Python whose first line is a comment with it."""
+    for block in re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE):
+        yield block.partition("\n")[0].removeprefix("# "), block
+
+
 def tables() -> dict[str, str]:
     """What stands on the page of each command's arguments."""
     return {found["name"]: found["table"] for found in _PART.finditer(PAGE.read_text())}

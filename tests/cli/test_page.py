@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.page import PAGE, Example, examples, expected_table, learned, own_arguments, tables
+from cli.page import PAGE, Example, examples, expected_table, files, learned, own_arguments, tables
 from guestpass.cli.table import COMMANDS
 
 NAMES = [command.name for command in COMMANDS]
@@ -52,6 +52,8 @@ class Bash:
 
 @pytest.fixture
 def bash(tmp_path: Path) -> Iterator[Bash]:
+    for name, content in files():
+        (tmp_path / name).write_text(content)
     shell = Bash(tmp_path)
     yield shell
     shell.close()
