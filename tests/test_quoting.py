@@ -1,6 +1,7 @@
 """What a stranger sent is bounded, on one line, and never a credential."""
 
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -47,3 +48,19 @@ def test_a_veil_leaves_alone_what_is_no_part_of_it() -> None:
 def test_an_instant_is_written_as_a_date() -> None:
     assert instant(1_900_000_000.7) == "2030-03-17T17:46:40Z"
     assert instant(math.inf) == instant(-1e300) == "no date"
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 65_536, "a_" * 30_000, "a_live_" * 9_000, "eyJ" * 20_000, "sk_live_" + "A" * 60_000]
+)
+def test_a_long_text_takes_no_long_time(text: str) -> None:
+    began = time.process_time()
+    quoted(text)
+    without_credentials(text)
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("place", range(LONGEST + 2))
+def test_a_credential_that_the_cut_goes_through_is_not_shown(place: int) -> None:
+    shown = quoted("-" * place + SECRET)
+    assert SECRET[8:12] not in shown

@@ -8,7 +8,7 @@ import copy
 import inspect
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias, TypeVar, cast
@@ -56,7 +56,7 @@ class Ownership:
         self._owns = owns
         self.after_fork()
         begins_anew(self)
-        self._known: TTLCache[OwnsAccount, bool, float] = TTLCache(size, seconds, timer)
+        self._known: MutableMapping[OwnsAccount, bool] = TTLCache(size, seconds, timer)
 
     def after_fork(self) -> None:
         """In a forked child: another thread of the parent's may have held it."""
@@ -67,7 +67,7 @@ class Ownership:
         twin = copy.copy(self)
         twin.after_fork()
         with self._lock:
-            twin._known = copy.copy(self._known)
+            twin._known = dict(self._known)
         return twin
 
     def known(self, question: OwnsAccount) -> bool | None:

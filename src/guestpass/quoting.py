@@ -16,12 +16,14 @@ LONGEST: Final = 64
 PIECE: Final = 12
 """Characters of a credential that are never shown in a row."""
 
-_CREDENTIAL = re.compile(r"([a-z][a-z0-9]*_(?:live|test)_|eyJ)[\w.~+/=-]{8,}", re.ASCII)
+# Bounded where it could begin anywhere, since strangers send long texts on purpose.
+_CREDENTIAL = re.compile(r"([a-z][a-z0-9]{0,31}_(?:live|test)_|eyJ)[\w.~+/=-]{8,}", re.ASCII)
 
 
 def quoted(text: str) -> str:
     """`text` between quotation marks, in printable ASCII."""
-    shown = without_credentials(text)
+    # Cut before it is looked at, but not so that the form of a credential were cut off what is shown.
+    shown = without_credentials(text[: 2 * LONGEST])
     return ascii(shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…")
 
 

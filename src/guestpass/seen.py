@@ -253,7 +253,8 @@ def _account(case: Case) -> str:
             return f"nothing names one; the credential has {has}"
         where = [f"the header {case.account_header}", *(f"{place.where} {place.name}" for place in rule.places)]
         return f"nothing names one, in {' or '.join(where)}; the credential has {has}"
-    told = f"{'; '.join(named)}; the credential has {has}"
+    more = [f"and {len(named) - _MANY} more name one"] if len(named) > _MANY else []
+    told = f"{'; '.join([*named[:_MANY], *more])}; the credential has {has}"
     if principal.grant.accounts is ALL and len(set(alone)) == 1:
         told += _owned(principal.platform, alone[0], case.verdict)
     return told
