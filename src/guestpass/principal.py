@@ -57,8 +57,8 @@ class Standing:
     """What credentials of one origin have in common: kept once in memory, however many of them are remembered.
 
     `grant` has no end, since each credential has its own. `account` is the one account that they are held to, None
-    where there are none or several. `admitted` are the rules of one guard's policy that let them in, as far as they
-    were met: see `guestpass.recall`.
+    where there are none or several; `placeless`, whether they are good wherever a browser sends them from. `admitted`
+    are the rules of one guard's policy that let them in, as far as they were met: see `Guard.recall`.
     """
 
     kind: str
@@ -69,12 +69,14 @@ class Standing:
     secret_digest: bytes = field(default=b"", repr=False)
     signing_key: str = ""
     account: str | None = field(init=False, repr=False, compare=False)
+    placeless: bool = field(init=False, repr=False, compare=False)
     admitted: frozenset[object] = field(init=False, repr=False, compare=False, default=frozenset())
 
     def __post_init__(self) -> None:
         accounts = self.grant.accounts
         account = None if accounts is ALL or len(accounts) != 1 else next(iter(accounts))
         object.__setattr__(self, "account", account)
+        object.__setattr__(self, "placeless", self.kind != SECRET_KEY and not self.origins)
 
     def admit(self, rule: object) -> None:
         """Remember that `rule` lets these credentials in, for the account that they are held to."""
@@ -225,7 +227,7 @@ class Principal:
     def but(self, **parts: "Unpack[Parts]") -> "Principal":
         """This principal with some parts exchanged, as `dataclasses.replace` has it."""
         same = {name: getattr(self, name) for name in Parts.__annotations__}
-        return Principal(**cast("Parts", {**same, **parts})) 
+        return Principal(**cast("Parts", {**same, **parts}))
 
     @property
     def is_authenticated(self) -> bool:
