@@ -6,9 +6,9 @@ Knows the kinds of credential and what the application is told of a caller. Know
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import FrozenInstanceError, dataclass, field, replace
 from types import MappingProxyType
-from typing import Final, TypedDict, Unpack, cast
+from typing import Final, NoReturn, TypedDict, Unpack, cast
 
 from guestpass.grants import ALL, Grant, Mode, listed
 
@@ -101,7 +101,6 @@ class Parts(TypedDict, total=False):
     narrowed_from: "Principal | None"
 
 
-@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
 class Principal:
     """Who is calling, and what they may do.
 
@@ -115,6 +114,9 @@ class Principal:
     `signing_key` the ``kid`` of what signed a token here, and `narrowed_from` who the caller is beyond the one account
     that a request is held to.
     """
+
+    # No dataclass: what it is made of and what it keeps are not the same.
+    __slots__ = ("credential_id", "expires_at", "issued_at", "metadata", "narrowed_from", "standing", "subject")
 
     standing: Standing
     subject: str
@@ -245,6 +247,19 @@ class Principal:
         """``authenticated``, and the names of the components, features and roles that were granted."""
         granted = self.standing.grant
         return ["authenticated", *(name for names in (granted.components, granted.roles) for name in listed(names))]
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        # It is shared by all requests with its credential.
+        raise FrozenInstanceError(f"a principal stays as it is: {name}; principal.but({name}=…) is another")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise FrozenInstanceError(f"a principal stays as it is: {name}")
+
+    def __copy__(self) -> "Principal":
+        return self
+
+    def __deepcopy__(self, _: object) -> "Principal":
+        return self
 
     def _compared(self) -> tuple[object, ...]:
         standing = self.standing
