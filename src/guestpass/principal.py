@@ -71,12 +71,18 @@ class Standing:
     account: str | None = field(init=False, repr=False, compare=False)
     placeless: bool = field(init=False, repr=False, compare=False)
     admitted: frozenset[object] = field(init=False, repr=False, compare=False, default=frozenset())
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         accounts = self.grant.accounts
         account = None if accounts is ALL or len(accounts) != 1 else next(iter(accounts))
         object.__setattr__(self, "account", account)
         object.__setattr__(self, "placeless", self.kind != SECRET_KEY and not self.origins)
+        said = (self.kind, self.grant, self.issuer, self.minted_by, self.secret_digest, self.signing_key)
+        object.__setattr__(self, "_hash", hash(said))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def admit(self, rule: object) -> None:
         """Remember that `rule` lets these credentials in, for the account that they are held to."""
@@ -144,6 +150,20 @@ class Principal:
         endless = grant.until(math.inf)
         standing = Standing(kind, endless, issuer, minted_by, origins, secret_digest, signing_key)
         self._fill(standing, subject, credential_id, issued_at, grant.expires_at, metadata, narrowed_from)
+
+    @staticmethod
+    def of(
+        standing: Standing,
+        subject: str,
+        credential_id: str,
+        expires_at: float,
+        issued_at: float,
+        metadata: Mapping[str, object] = NO_METADATA,
+    ) -> "Principal":
+        """The principal of one credential of a standing."""
+        principal = object.__new__(Principal)
+        principal._fill(standing, subject, credential_id, issued_at, expires_at, metadata, None)
+        return principal
 
     def _fill(
         self,
