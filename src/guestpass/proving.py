@@ -93,9 +93,9 @@ class Prover:
         credential = _one_credential(presented)
         if not isinstance(credential, Credential):
             return credential
-        if key is not None and credential.protocol is None:
-            spelled, key = key, _digest(credential.text)
-            if key != spelled and (proof := self._recalled(key, now)) is not None:
+        if key is not None and credential.protocol is None and presented.authorization[0] != _header(credential.text):
+            key = hashlib.sha256(_header(credential.text)).digest()
+            if (proof := self._recalled(key, now)) is not None:
                 return _presentable(proof, presented) if isinstance(proof, Principal) else proof
         authenticator = self._authenticators.of(credential)
         kind = None if authenticator is None else authenticator.kind_of(credential)
@@ -241,9 +241,10 @@ def _cache_key(presented: Presented) -> bytes | None:
     return hashlib.sha256("\0".join(presented.pair).encode()).digest() + b"\0"
 
 
-def _digest(text: str) -> bytes:
-    """The key of a credential in a header, however the header is spelled: one credential has one place in the cache."""
-    return hashlib.sha256(b"Bearer " + text.encode()).digest()
+def _header(text: str) -> bytes:
+    """The header that a credential is remembered by, however it was spelled: one credential has one place in the
+    cache."""
+    return b"Bearer " + text.encode()
 
 
 def _one_credential(presented: Presented) -> Credential | Refusal:
