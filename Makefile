@@ -38,6 +38,7 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python -m benchmarks.cost
 
 format: env
 	$(BIN)/ruff format .

@@ -7,6 +7,7 @@ Runs with nothing installed.
 import os
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
@@ -35,5 +36,7 @@ def python_of(name: str) -> Path:
 
 def wanted_by(name: str) -> str:
     """What an environment is made of, as a text: it is made again when this changes."""
-    requirements = (REQUIREMENTS / f"{name}.txt").read_text()
-    return f"{sys.version}\n{requirements}" + ((ROOT / "pyproject.toml").read_text() if name == MAIN else "")
+    made_of = [sys.version, (REQUIREMENTS / f"{name}.txt").read_text()]
+    if name == MAIN:
+        made_of.append(str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]))
+    return "\n".join(made_of)

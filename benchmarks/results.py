@@ -96,8 +96,8 @@ def report(results: Sequence[Result], about: Sequence[str]) -> str:
     targets = [one for result in results for one in result.targets]
     parts = [
         "# Results",
-        "Written by `make bench`; how to read it is in [README.md](README.md). Medians; in brackets, between which half "
-        "of the rounds lie. A ratio is that of turns of the same round.",
+        "Written by `make bench`; how to read it is in [README.md](README.md). Medians; in brackets, between which "
+        "half of the rounds lie. A ratio is that of turns of the same round.",
         *about,
         "## All targets",
         targets_table(targets),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.environments import MADE, MAIN, ROOT, python_of
 
-PARTS = ("warm",)
+PARTS = ("warm", "cold", "wsgi")
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 
 

@@ -132,7 +132,7 @@ def make_key(algorithm: str) -> tuple[Key, dict[str, Any]]:
 
 
 def make_token(algorithm: str, private: Key, kid: str, size: int, jti: str = "0f0b7f2e") -> str:
-    """An access token as providers write them, its scope so long that the whole has about `size` characters."""
+    """An access token (RFC 9068), its scope so long that the whole has about `size` characters."""
     import jwt
 
     now = int(time.time())
@@ -142,14 +142,14 @@ def make_token(algorithm: str, private: Key, kid: str, size: int, jti: str = "0f
         "aud": AUDIENCE,
         "iat": now - 60,
         "exp": now + 86_400,
-        "azp": "my_client_id_0123456789abcdef",
+        "client_id": "my_client_id_0123456789abcdef",
         "jti": f"{jti}-6a5b-4a86-9f0a-1c2a3b4c5d6e",
         "org_id": ACCOUNT,
         "scope": "",
     }
 
     def encode() -> str:
-        return jwt.encode(claims, private, algorithm=algorithm, headers={"kid": kid})
+        return jwt.encode(claims, private, algorithm=algorithm, headers={"kid": kid, "typ": "at+jwt"})
 
     words = "openid profile email read:call_logs write:call_logs read:voicemails write:voicemails "
     length = (size - len(encode())) * 3 // 4

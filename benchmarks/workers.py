@@ -53,9 +53,9 @@ class Worker:
 
 @contextmanager
 def turns_of(contenders: Iterable[Contender], scene: Scene) -> Iterator[tuple[dict[str, Turn], dict[str, str]]]:
-    """Turns of all contenders, and the versions that others than this environment have.
+    """Turns of all contenders, and the versions that other environments have.
 
-    For each that is of another environment there is one more, of its application without the guard: see `bare_name`.
+    For each contender of another environment there is one more, its application without the guard: see `bare_name`.
     """
     bench, workers = Bench(), dict[str, Worker]()
     turns: dict[str, Turn] = {}

@@ -1,1 +1,1 @@
-"""The contenders: one file each, with the application that is guarded and what guards it, as its own documents have it."""
+"""The contenders, a file each: the application and what guards it, put together as its own documents have it."""

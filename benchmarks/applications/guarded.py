@@ -20,9 +20,8 @@ MAPPING = ClaimMapping(
 def guard_of(scene: Scene, rules: list[Rule] | None = None, **settings: Any) -> Guard:
     """A guard with everything that a service of some size has; `cold` scenes leave its cache one place."""
     store = open_store("memory://")
-    issuer = JwtIssuer(
-        scene.issuer, keys=KeySet.from_url(scene.jwks_url), audience=scene.audience, platform="plat", mapping=MAPPING
-    )
+    keys = KeySet.from_url(scene.jwks_url) if scene.jwks_url else KeySet.from_jwks(scene.jwks)
+    issuer = JwtIssuer(scene.issuer, keys=keys, audience=scene.audience, platform="plat", mapping=MAPPING)
     guard = Guard(
         authenticators=[ApiKeys(store, owns=SINGLE_PLATFORM), AccountSessions(store), issuer],
         policy=Policy(*(rules_of(scene) if rules is None else rules), components=COMPONENTS, roles=ROLES),

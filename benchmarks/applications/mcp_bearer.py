@@ -22,7 +22,7 @@ def asgi(scene: Scene) -> ASGIApp:
                 return None
             return AccessToken(
                 token=token,
-                client_id=claims["azp"],
+                client_id=claims["client_id"],
                 scopes=claims["scope"].split(),
                 expires_at=claims["exp"],
                 subject=claims["sub"],
