@@ -14,7 +14,7 @@ import sys
 import tomllib
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
@@ -70,26 +70,28 @@ def main() -> int:
     return 1 if grown else 0
 
 
-def compared(measured: dict[str, Cost], expected: dict[str, Cost]) -> tuple[bool, list[str]]:
+def compared(measured: Mapping[str, Cost], expected: Mapping[str, Cost]) -> tuple[bool, list[str]]:
     """Whether anything has grown, and what is to be said of it."""
-    where, said, grown = f'benchmarks/cost.toml, ["{VERSION}"]', list[str](), False
+    where, said, any_grown = f'benchmarks/cost.toml, ["{VERSION}"]', list[str](), False
     for name, cost in measured.items():
         known = expected.get(name)
         if known is None:
-            said.append(f"{name}: nothing is expected of it yet. Add to {where}: {line(name, cost)}")
+            said.append(f"{name}: nothing is expected of it yet. Add to {where}:\n  {line(name, cost)}")
             continue
-        for what in Cost.__slots__:
+        grown, less = list[str](), list[str]()
+        for what, part in TOLERATED.items():
             now, then = getattr(cost, what), getattr(known, what)
-            tolerated = then * TOLERATED[what]
-            if now > then + tolerated:
-                grown = True
-                said.append(f"{name}: {what} have grown from {then} to {now}. What is called: --show {name}")
-                said.append(f"  If that is meant, change in {where}: {line(name, cost)}")
-            elif now < then - tolerated:
-                said.append(
-                    f"{name}: {what} have come down from {then} to {now}. Hold it in {where}: {line(name, cost)}"
-                )
-    return grown, said or [f"what {len(measured)} decisions cost is what {where} expects"]
+            if now > then * (1 + part):
+                grown.append(f"{what} have grown from {then} to {now}")
+            elif now < then * (1 - part):
+                less.append(f"{what} have come down from {then} to {now}")
+        if grown:
+            any_grown = True
+            said.append(f"{name}: {', '.join(grown)}. What is called: python -m benchmarks.cost --show {name}")
+            said.append(f"  If that is meant, change in {where}:\n  {line(name, cost)}")
+        elif less:
+            said.append(f"{name}: {', '.join(less)}. Hold that, in {where}:\n  {line(name, cost)}")
+    return any_grown, said or [f"what {len(measured)} decisions cost is what {where} expects"]
 
 
 def line(name: str, cost: Cost) -> str:

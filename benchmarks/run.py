@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.environments import MADE, MAIN, ROOT, python_of
 
-PARTS = ("warm", "cold", "wsgi")
+PARTS = ("warm", "cold", "wsgi", "uvicorn")
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 
 
