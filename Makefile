@@ -49,7 +49,7 @@ bench:
 	@QUICK=$(QUICK) $(PYTHON) -m benchmarks $(PART)
 
 bench-tokens:
-	$(PYTHON) benchmarks/tokens.py
+	@$(MAKE) --no-print-directory bench PART=tokens
 
 # Hostile tokens, key sets and JSON; FUZZ_SECONDS=600 for longer.
 fuzz: .venv-fuzz/.ready

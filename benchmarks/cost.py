@@ -26,7 +26,7 @@ from benchmarks.applications import guarded
 from benchmarks.driving import Environ, Receive, Scope, Send, StartResponse, http_scope, wsgi_environ
 from benchmarks.scene import ACCOUNT, KID, SIZE, make_key, make_token, request_headers
 from benchmarks.scene import Scene as Given
-from guestpass import AccountSessions, ApiKeys, Guard, Principal
+from guestpass import Guard, Principal
 from guestpass.asgi import GuardMiddleware as AsgiGuard
 from guestpass.wsgi import GuardMiddleware as WsgiGuard
 
@@ -185,18 +185,10 @@ def decisions() -> Iterator[dict[str, Decision]]:
             "cold_asgi": asgi(guarded.guard_of(cold), warm.path, tokens, loop),
             "warm_wsgi": wsgi(guarded.guard_of(warm), warm.path, tokens[:1]),
             "cold_wsgi": wsgi(guarded.guard_of(cold), warm.path, tokens),
-            "looked_up_wsgi": wsgi(by_secret, warm.path, client_secrets(by_secret, 2)),
+            "looked_up_wsgi": wsgi(by_secret, warm.path, guarded.client_secrets(by_secret, 2)),
         }
     finally:
         loop.close()
-
-
-def client_secrets(guard: Guard, count: int) -> list[str]:
-    """New ones, for the account of the scene."""
-    (keys,) = (one for one in guard.authenticators if isinstance(one, ApiKeys))
-    (sessions,) = (one for one in guard.authenticators if isinstance(one, AccountSessions))
-    by = guard.check(keys.create(platform="plat", mode="live").secret)
-    return [sessions.create(by=by, account=ACCOUNT).client_secret for _ in range(count)]
 
 
 def asgi(guard: Guard, path: str, credentials: Iterable[str], loop: asyncio.AbstractEventLoop) -> Decision:

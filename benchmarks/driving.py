@@ -41,6 +41,21 @@ def of_calls(call: Callable[[], object]) -> Turn:
     return turn
 
 
+def of_coroutines(call: Callable[[], Awaitable[object]], loop: asyncio.AbstractEventLoop) -> Turn:
+    """Turns of a coroutine function."""
+
+    async def some(calls: int) -> float:
+        for _ in range(calls // WARM_UP + 1):
+            await call()
+        counted = range(calls)
+        began = time.perf_counter()
+        for _ in counted:
+            await call()
+        return time.perf_counter() - began
+
+    return lambda calls: loop.run_until_complete(some(calls))
+
+
 def of_asgi(app: ASGIApp, path: str, requests: Sequence[RequestHeaders], loop: asyncio.AbstractEventLoop) -> Turn:
     """Turns of an ASGI application; the requests differ in their headers, and are taken in turn."""
     template, headers = http_scope(path), itertools.cycle(requests)

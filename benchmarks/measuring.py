@@ -64,6 +64,11 @@ class Rounds:
         # A round in which the machine was elsewhere just then may show no difference at all.
         return Spread.of((one - zero) / (two - zero) for one, two, zero in turns if two > zero)
 
+    def ratio_of_over(self, name: str, base: str, other: str) -> Spread:
+        """So many times what `other` takes, the time over what `base` takes alone being counted."""
+        turns = zip(self.times[name], self.times[base], self.times[other], strict=True)
+        return Spread.of((one - zero) / two for one, zero, two in turns)
+
 
 def measure(turns: Mapping[str, Turn], seconds: float, *, turn: float = 0.002, seed: int = 1) -> Rounds:
     """Rounds for so many seconds, in each of which every contender has a turn of about `turn` seconds."""

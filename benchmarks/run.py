@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.environments import MADE, MAIN, ROOT, python_of
 
-PARTS = ("warm", "cold", "wsgi", "uvicorn")
+PARTS = ("warm", "cold", "wsgi", "uvicorn", "tokens", "policy", "opaque", "stores")
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 
 

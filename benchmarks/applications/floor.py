@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from benchmarks.driving import ASGIApp, Environ, Receive, Scope, Send, StartResponse, WSGIApp
 from benchmarks.scene import Scene as Given
@@ -28,6 +28,10 @@ class Verified(NamedTuple):
     ends: float
 
 
+Verify: TypeAlias = Callable[[bytes], Verified | None]
+"""What the value of an Authorization header proves."""
+
+
 def asgi(given: Given) -> ASGIApp:
     """Around the bare ASGI application."""
     from benchmarks.applications import bare
@@ -42,11 +46,11 @@ def starlette(given: Given) -> ASGIApp:
     return around_asgi(bare.starlette(given), given)
 
 
-def around_asgi(app: ASGIApp, given: Given) -> ASGIApp:
-    """The floor as ASGI middleware."""
+def around_asgi(app: ASGIApp, given: Given, verify: Verify | None = None) -> ASGIApp:
+    """The floor as ASGI middleware; `verify` is for credentials that are no tokens."""
     rules = {path_of(number): number for number in range(given.rules)}
     known: dict[bytes, Verified] = {}
-    verify, cold = verifier(given), given.cold
+    verify, cold = verify or verifier(given), given.cold
 
     async def floor(scope: Scope, receive: Receive, send: Send) -> None:
         credential = account = None
@@ -133,7 +137,7 @@ def around_wsgi(app: WSGIApp, given: Given) -> WSGIApp:
     return floor
 
 
-def verifier(given: Given) -> Callable[[bytes], Verified | None]:
+def verifier(given: Given) -> Verify:
     """The bare signature check of `cryptography`, JSON, and the claims that have to be looked at."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes

@@ -1,13 +1,25 @@
 """guestpass, set up as its README has it: keys, sessions and an outside issuer, 200 rules, components and roles."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from benchmarks.applications import bare
 from benchmarks.driving import ASGIApp, WSGIApp
-from benchmarks.scene import COMPONENT, Scene, path_of
-from guestpass import SINGLE_PLATFORM, AccountSessions, ApiKeys, Guard, JwtIssuer, KeySet, Policy, Rule, open_store
+from benchmarks.scene import ACCOUNT, COMPONENT, Scene, path_of
+from guestpass import (
+    SINGLE_PLATFORM,
+    AccountSessions,
+    ApiKeys,
+    Authenticator,
+    Guard,
+    JwtIssuer,
+    KeySet,
+    Policy,
+    Rule,
+    open_store,
+)
 from guestpass.claims import ANY, Always, Claim, ClaimMapping
 from guestpass.revocation_feed import feed_of
+from guestpass.stores import Store
 
 COMPONENTS = {COMPONENT: ("transcripts", "export"), "voicemails": ()}
 ROLES = ("external_entity", "agent", "admin")
@@ -17,22 +29,43 @@ MAPPING = ClaimMapping(
 )
 
 
-def guard_of(scene: Scene, rules: list[Rule] | None = None, **settings: Any) -> Guard:
+def guard_of(
+    scene: Scene, rules: list[Rule] | None = None, store: Store | None = None, more: Sequence[Authenticator] = ()
+) -> Guard:
     """A guard with everything that a service of some size has; `cold` scenes leave its cache one place."""
-    store = open_store("memory://")
-    keys = KeySet.from_url(scene.jwks_url) if scene.jwks_url else KeySet.from_jwks(scene.jwks)
-    issuer = JwtIssuer(scene.issuer, keys=keys, audience=scene.audience, platform="plat", mapping=MAPPING)
+    store = store or open_store("memory://")
+    issuers = [issuer_of(scene, scene.issuer)] if scene.tokens else []
     guard = Guard(
-        authenticators=[ApiKeys(store, owns=SINGLE_PLATFORM), AccountSessions(store), issuer],
+        authenticators=[ApiKeys(store, owns=SINGLE_PLATFORM), AccountSessions(store), *issuers, *more],
         policy=Policy(*(rules_of(scene) if rules is None else rules), components=COMPONENTS, roles=ROLES),
         mode="live",
-        **({"cache_size": 1} if scene.cold else {}),
-        **settings,
+        cache_size=1 if scene.cold else 100_000,
     )
     # The list of revocations and the key set, before the first request is counted.
     feed_of(store).read()
-    guard.check(scene.tokens[-1])
+    for token in scene.tokens[-1:]:
+        guard.check(token)
     return guard
+
+
+def issuer_of(scene: Scene, issuer: str) -> JwtIssuer:
+    """An outside issuer whose claims say account and components."""
+    keys = KeySet.from_url(scene.jwks_url) if scene.jwks_url else KeySet.from_jwks(scene.jwks)
+    return JwtIssuer(issuer, keys=keys, audience=scene.audience, platform="plat", mapping=MAPPING)
+
+
+def client_secrets(guard: Guard, count: int) -> list[str]:
+    """Those of new sessions, for the account of the scene."""
+    keys, sessions = minters_of(guard)
+    by = guard.check(keys.create(platform="plat", mode="live").secret)
+    return [sessions.create(by=by, account=ACCOUNT).client_secret for _ in range(count)]
+
+
+def minters_of(guard: Guard) -> tuple[ApiKeys, AccountSessions]:
+    """What makes keys and sessions for a guard."""
+    (keys,) = (one for one in guard.authenticators if isinstance(one, ApiKeys))
+    (sessions,) = (one for one in guard.authenticators if isinstance(one, AccountSessions))
+    return keys, sessions
 
 
 def rules_of(scene: Scene) -> list[Rule]:
