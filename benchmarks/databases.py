@@ -73,8 +73,8 @@ def redis_server(place: Path) -> Iterator[str | None]:
     place.mkdir()
     socket = place / "s"
     settings = ("--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir", place)
-    command = [program, "-", *settings, "--unixsocket", socket, "--port", "0", "--logfile", place / "log"]
-    process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL)  # noqa: S603
+    command = [program, *settings, "--unixsocket", socket, "--port", "0", "--logfile", place / "log"]
+    process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603
     try:
         until(socket.exists, 10)
         yield f"unix://{socket}"

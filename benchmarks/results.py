@@ -3,9 +3,12 @@
 Knows text alone.
 """
 
+import json
+import os
 import platform
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from benchmarks.measuring import Spread
@@ -48,6 +51,18 @@ class Result:
     tables: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """For the process that gathers them."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Result":
+        """The other way."""
+        read = json.loads(text)
+        read["targets"] = [Target(**{**one, "measured": Spread(**one["measured"])}) for one in read["targets"]]
+        read["tables"] = [Table(**one) for one in read["tables"]]
+        return cls(**read)
 
 
 def section(result: Result) -> str:
@@ -108,8 +123,6 @@ def report(results: Sequence[Result], about: Sequence[str]) -> str:
 
 def machine() -> str:
     """What it was measured on."""
-    import os
-
     return (
         f"{platform.python_implementation()} {platform.python_version()}, {processor()}, {os.cpu_count()} cores, "
         f"{platform.system()} {platform.release()}"
@@ -118,8 +131,6 @@ def machine() -> str:
 
 def processor() -> str:
     """What the machine calls its processor."""
-    from pathlib import Path
-
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

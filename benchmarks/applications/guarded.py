@@ -30,16 +30,20 @@ MAPPING = ClaimMapping(
 
 
 def guard_of(
-    scene: Scene, rules: list[Rule] | None = None, store: Store | None = None, more: Sequence[Authenticator] = ()
+    scene: Scene,
+    rules: Sequence[Rule] | None = None,
+    store: Store | None = None,
+    more: Sequence[Authenticator] = (),
+    cache_size: int = 100_000,
 ) -> Guard:
     """A guard with everything that a service of some size has; `cold` scenes leave its cache one place."""
     store = store or open_store("memory://")
     issuers = [issuer_of(scene, scene.issuer)] if scene.tokens else []
     guard = Guard(
-        authenticators=[ApiKeys(store, owns=SINGLE_PLATFORM), AccountSessions(store), *issuers, *more],
+        authenticators=[ApiKeys(store, owns=SINGLE_PLATFORM), AccountSessions(store), *more, *issuers],
         policy=Policy(*(rules_of(scene) if rules is None else rules), components=COMPONENTS, roles=ROLES),
         mode="live",
-        cache_size=1 if scene.cold else 100_000,
+        cache_size=1 if scene.cold else cache_size,
     )
     # The list of revocations and the key set, before the first request is counted.
     feed_of(store).read()
