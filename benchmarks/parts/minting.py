@@ -12,7 +12,7 @@ from benchmarks.measuring import Rounds, measure
 from benchmarks.results import Result, Table, Target
 from benchmarks.scene import ACCOUNT, AUDIENCE, Scene, make_key
 from benchmarks.settings import Settings
-from guestpass import KeyRing, Principal, TokenSigner, open_store
+from guestpass import Guard, KeyRing, Principal, TokenSigner, open_store
 from guestpass.stores import Store
 from guestpass.stores.redis_records import session_text
 
@@ -133,7 +133,7 @@ def redis_insert(url: str) -> Callable[[], object]:
     return inserted
 
 
-def minter(guard: Any) -> Principal:
+def minter(guard: Guard) -> Principal:
     """A secret key's principal."""
     keys, _ = guarded.minters_of(guard)
     return guard.check(keys.create(platform="plat", mode="live").secret)

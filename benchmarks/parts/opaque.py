@@ -1,7 +1,7 @@
 """Client secrets: known, looked up in a store, and mistyped."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import cycle
@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.applications import bare, floor, guarded
 from benchmarks.databases import folder, postgres
-from benchmarks.driving import http_scope, of_asgi, of_calls, of_coroutines, of_wsgi
+from benchmarks.driving import ASGIApp, http_scope, of_asgi, of_calls, of_coroutines, of_wsgi
 from benchmarks.measuring import Rounds, measure
 from benchmarks.results import Result, Table, Target
 from benchmarks.scene import ACCOUNT, Scene, request_headers
 from benchmarks.settings import Settings
-from guestpass import Refusal
+from guestpass import Guard, Refusal
 from guestpass.asgi import GuardMiddleware as AsgiGuard
 from guestpass.asgi import request_of
 from guestpass.credentials import digest
@@ -59,7 +59,11 @@ def warm(result: Result, store: Store, loop: asyncio.AbstractEventLoop, seconds:
     (secret,) = secrets[:1]
     known = {f"Bearer {secret}".encode(): floor.Verified("", ACCOUNT, 1e12)}
     app = bare.asgi(scene)
-    apps = {"bare ASGI": app, "floor": floor.around_asgi(app, scene, known.get), "guestpass": AsgiGuard(app, guard)}
+    apps: dict[str, ASGIApp] = {
+        "bare ASGI": app,
+        "floor": floor.around_asgi(app, scene, known.get),
+        "guestpass": AsgiGuard(app, guard),
+    }
     requests = [request_headers(f"Bearer {secret}", ACCOUNT)]
     rounds = measure({name: of_asgi(one, scene.path, requests, loop) for name, one in apps.items()}, seconds)
     result.targets.append(
@@ -152,7 +156,7 @@ class Counting:
         self._store.close()
 
 
-def opening(store: Store, *, cold: bool = False) -> tuple[Scene, Any, list[str]]:
+def opening(store: Store, *, cold: bool = False) -> tuple[Scene, Guard, list[str]]:
     """A guard on a store, and client secrets that are in it."""
     scene = replace(Scene({"keys": []}, "", [], ""), cold=cold)
     guard = guarded.guard_of(scene, store=store)
@@ -160,7 +164,7 @@ def opening(store: Store, *, cold: bool = False) -> tuple[Scene, Any, list[str]]
 
 
 @contextmanager
-def pooled(url: str, secrets: list[str]) -> Iterator[Any]:
+def pooled(url: str, secrets: list[str]) -> Iterator[Callable[[], object]]:
     """The same SELECT as SQLAlchemy Core has it, with a store's settings."""
     engine = create_engine(url)
 

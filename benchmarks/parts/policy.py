@@ -1,5 +1,6 @@
 """Which rule a request is for: among few and many, the first and the last, beside one look-up in a dictionary."""
 
+from collections.abc import Callable
 from functools import partial
 
 from benchmarks.driving import of_calls
@@ -24,7 +25,7 @@ def run(settings: Settings) -> Result:
         segments = path[1:].split("/")
         return table.get((segments[0], segments[1], segments[3]))
 
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "one dictionary, on the split path": partial(one_look_up, parameter),
         "a plain path": partial(few.find, "GET", f"/v1/reports_{FEW // 2}/daily"),
         "a path with {account}": partial(few.find, "GET", parameter),

@@ -7,6 +7,7 @@ audience, subject and times. Knows nothing of guestpass but what its users know.
 import itertools
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from benchmarks.driving import of_calls
@@ -85,7 +86,7 @@ def contenders(algorithm: str) -> dict[str, Check]:
     issuer = JwtIssuer(ISSUER, keys=KeySet.from_jwks({"keys": [jwk]}), audience=AUDIENCE, algorithms=(algorithm,))
 
     pyjwt_key, pyjwt = jwt.PyJWK(jwk, algorithm), jwt.PyJWT()
-    pyjwt_options = {"require": ["exp", "iss", "sub", "aud"]}
+    pyjwt_options: Any = {"require": ["exp", "iss", "sub", "aud"]}
 
     joserfc_key = joserfc.jwk.import_key(jwk)
     wanted = {"essential": True}
@@ -132,7 +133,7 @@ def refusers(size: int, url: str, private: Key, jwk: dict[str, Any]) -> dict[str
     fetched.check(make_token("RS256", private, KID, SIZE))
     for token in strangers[:3] if size <= LONGEST else ():
         # They spend the fetches that unknown kids may cause.
-        refused(lambda token=token: fetched.check(token), (InvalidToken, KeysUnavailable))()
+        refused(partial(fetched.check, token), (InvalidToken, KeysUnavailable))()
     pyjwt_keys = jwt.PyJWKSet.from_dict(jwks)
     joserfc_keys = joserfc.jwk.KeySet.import_key_set(jwks)
     authlib_keys, authlib_jwt = authlib.jose.JsonWebKey.import_key_set(jwks), authlib.jose.JsonWebToken(["RS256"])
