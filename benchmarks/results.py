@@ -43,7 +43,8 @@ class Table:
 
 @dataclass(slots=True)
 class Result:
-    """What one part has found. `notes` say what has to be known to read it."""
+    """What one part has found. `notes` say what has to be known to read it; `versions` are those of other
+    environments, `of` says what was measured with what, `measured` when."""
 
     part: str
     title: str
@@ -51,6 +52,8 @@ class Result:
     tables: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    of: list[str] = field(default_factory=list)
+    measured: str = ""
 
     def to_json(self) -> str:
         """For the process that gathers them."""
@@ -73,6 +76,9 @@ def section(result: Result) -> str:
     for table in result.tables:
         parts.append(f"### {table.title}")
         parts.append(grid(table.heads, table.rows))
+    if result.versions:
+        parts.append(grid(("environment", "with"), list(result.versions.items())))
+    parts.append(f"Measured {result.measured}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -106,16 +112,15 @@ def grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([line(cells[0]), rule, *map(line, cells[1:])])
 
 
-def report(results: Sequence[Result], about: Sequence[str]) -> str:
+def report(results: Sequence[Result]) -> str:
     """The whole of RESULTS.md."""
-    targets = [one for result in results for one in result.targets]
     parts = [
         "# Results",
         "Written by `make bench`; how to read it is in [README.md](README.md). Medians; in brackets, between which "
         "half of the rounds lie. A ratio is that of turns of the same round.",
-        *about,
+        *results[0].of,
         "## All targets",
-        targets_table(targets),
+        targets_table([one for result in results for one in result.targets]),
         *(section(result) for result in results),
     ]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"

@@ -1,4 +1,4 @@
-"""`make bench`: all parts, or those that are named; see README.md.
+"""`make bench`: all parts, or those that are named; see README.md here.
 
 Starts itself again in the environment that most contenders share, which is made first.
 """
@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,10 +20,12 @@ PARTS = (
     "warm", "cold", "wsgi", "uvicorn", "opaque", "policy", "tokens", "minting", "stores", "growth", "memory", "profile",
 )  # fmt: skip
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
+KEPT = MADE / "results"
+"""The last result of each part."""
 
 
 def main() -> int:
-    """Run, print, and write RESULTS.md after a run of everything."""
+    """Run, print, and write RESULTS.md."""
     chosen = arguments().parse_args()
     parts: list[str] = chosen.parts or list(PARTS)
     unknown = [part for part in parts if part not in PARTS]
@@ -44,31 +47,41 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def measured(parts: list[str], quick: bool) -> None:
+def measured(parts: Sequence[str], quick: bool) -> None:
     """The parts one after another, each in a process of its own: what one has left behind is not the next one's."""
     from benchmarks.contenders import versions
-    from benchmarks.results import Result, machine, report, section
+    from benchmarks.results import Result, machine, section
 
-    results: list[Result] = []
-    about = [f"{machine()}. Load {os.getloadavg()[0]:.1f} at the start, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."]
+    KEPT.mkdir(parents=True, exist_ok=True)
+    of = [machine(), " · ".join(f"{name} {number}" for name, number in versions().items())]
+    of += ["**QUICK: a tenth of a run, to see that it works.**"] if quick else []
     for part in parts:
         print(f"{part} …", file=sys.stderr, flush=True)
-        start = time.perf_counter()
+        when, load, start = datetime.now(UTC), os.getloadavg()[0], time.perf_counter()
         command = [sys.executable, "-m", "benchmarks.parts", part, *(["--quick"] if quick else [])]
         ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
-        results.append(Result.from_json(ran.stdout))
-        print(section(results[-1]), flush=True)
-        print(f"{part}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-    found = versions()
-    for result in results:
-        found = {**result.versions, **found}
-    about.append(" · ".join(f"{name} {number}" for name, number in found.items()))
-    if quick:
-        about.append("**QUICK: a tenth of a run, to see that it works.**")
-    print("\n\n".join(about))
-    if set(parts) == set(PARTS):
-        RESULTS.write_text(report(results, about))
-        print(f"written to {RESULTS.relative_to(ROOT)}")
+        result, took = Result.from_json(ran.stdout), time.perf_counter() - start
+        result.measured = f"{when:%Y-%m-%d %H:%M} UTC, in {took:.0f} s; the load was {load:.1f} at its start."
+        result.of = of
+        (KEPT / f"{part}.json").write_text(result.to_json())
+        print(section(result), flush=True)
+    print("\n\n".join(of))
+    gather()
+
+
+def gather() -> None:
+    """Write RESULTS.md of the last results, if there is one of each part, all of one machine."""
+    from benchmarks.results import Result, report
+
+    files = [(part, KEPT / f"{part}.json") for part in PARTS]
+    known = {part: Result.from_json(file.read_text()) for part, file in files if file.exists()}
+    newest = max(known.values(), key=lambda result: (KEPT / f"{result.part}.json").stat().st_mtime)
+    left = [part for part in PARTS if part not in known or known[part].of != newest.of]
+    if left:
+        print(f"\nRESULTS.md is written when there is the same of: {' '.join(left)}")
+        return
+    RESULTS.write_text(report(list(known.values())))
+    print(f"\nwritten to {RESULTS.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,11 +72,16 @@ def turns_of(contenders: Iterable[Contender], scene: Scene) -> Iterator[tuple[di
             if one.over is not None:
                 bare = bare_name(one)
                 turns[bare] = worker.turn(bare, one.door, one.over, scene, guards=False)
-        yield turns, {name: found for worker in workers.values() for name, found in worker.versions.items()}
+        yield turns, {name: said(worker.versions) for name, worker in workers.items()}
     finally:
         for worker in workers.values():
             worker.close()
         bench.close()
+
+
+def said(versions: Mapping[str, str]) -> str:
+    """Versions in one line."""
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 _BARE = {

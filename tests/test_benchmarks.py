@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+
 from benchmarks import run, worker
 from benchmarks.applications import bare, floor
 from benchmarks.comparing import compared

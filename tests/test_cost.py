@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from benchmarks import cost
 from benchmarks.cost import Cost, compared, cost_of, decisions
-
 from guestpass import Guard
 from guestpass.proving import Verdict
 from guestpass.requests import Request

@@ -1,8 +1,13 @@
 """The laws of measuring: turns of one round belong together, and a ratio is theirs."""
 
+import os
 import random
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+
+from benchmarks import run
 from benchmarks.measuring import LEAST_ROUNDS, MOST_CALLS, Rounds, Spread, calls_in, measure
 from benchmarks.results import Result, Table, Target, grid, report, section
 
@@ -81,7 +86,9 @@ def result() -> Result:
         targets=[Target("so much", 2, Spread(1, 2, 3)), Target("too much", 2, Spread(1, 2.5, 3), unit="µs")],
         tables=[Table("A table", ("", "µs"), [("one", "1.00"), ("another", "10.00")])],
         notes=["A note."],
-        versions={"mcp": "1"},
+        versions={"mcp": "mcp 1"},
+        of=["A machine."],
+        measured="at noon.",
     )
 
 
@@ -91,14 +98,37 @@ def test_a_result_comes_through_a_pipe_as_it_was() -> None:
 
 
 def test_a_report_has_its_targets_first() -> None:
-    text = report([result()], ["A machine."])
+    text = report([result()])
     assert text.index("## All targets") < text.index("## warm: a title")
     assert "| so much  |  ≤ 2 × | 2.00 [1.00–3.00] |    yes |" in text
     assert "| too much | ≤ 2 µs | 2.50 [1.00–3.00] | **no** |" in text
     assert "A machine." in text
+    assert "Measured at noon." in text
+    assert "| mcp         | mcp 1 |" in text
 
 
 def test_a_table_lines_up() -> None:
     lines = grid(("", "µs"), [(str(random.Random(n).random())[:n], "1" * n) for n in range(1, 9)]).splitlines()
     assert len({len(line) for line in lines}) == 1
     assert lines[1].endswith("-:|")
+
+
+def test_results_are_gathered_when_there_is_one_of_each_part_and_all_of_one_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "KEPT", tmp_path)
+    monkeypatch.setattr(run, "PARTS", ("warm", "cold"))
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run, "RESULTS", tmp_path / "RESULTS.md")
+    warm, cold = result(), replace(result(), part="cold", of=["Another machine."])
+    (tmp_path / "warm.json").write_text(warm.to_json())
+    run.gather()
+    assert "the same of: cold" in capsys.readouterr().out
+    (tmp_path / "cold.json").write_text(cold.to_json())
+    os.utime(tmp_path / "warm.json", (1, 1))
+    run.gather()
+    assert "the same of: warm" in capsys.readouterr().out
+    assert not (tmp_path / "RESULTS.md").exists()
+    (tmp_path / "cold.json").write_text(replace(cold, of=warm.of).to_json())
+    run.gather()
+    assert (tmp_path / "RESULTS.md").read_text() == report([warm, replace(cold, of=warm.of)])
