@@ -22,57 +22,65 @@ StartResponse: TypeAlias = Callable[..., Any]
 WSGIApp: TypeAlias = Callable[[Environ, StartResponse], Iterable[bytes]]
 RequestHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
 
+Clock: TypeAlias = Callable[[], float]
+
+CPU: Clock = time.thread_time
+"""What this thread has had of a processor: for what waits for nobody, and must not pay for who ran meanwhile."""
+
+WALL: Clock = time.perf_counter
+"""For what waits: for a disk, a server, or another thread."""
+
 WARM_UP = 10
 """What the others pushed out of the processor's caches is not this one's cost: a tenth of a turn goes uncounted."""
 
 
-def of_calls(call: Callable[[], object]) -> Turn:
+def of_calls(call: Callable[[], object], clock: Clock = CPU) -> Turn:
     """Turns of a plain function."""
 
     def turn(calls: int) -> float:
         for _ in range(calls // WARM_UP + 1):
             call()
         counted = range(calls)
-        began = time.perf_counter()
+        began = clock()
         for _ in counted:
             call()
-        return time.perf_counter() - began
+        return clock() - began
 
     return turn
 
 
-def of_coroutines(call: Callable[[], Awaitable[object]], loop: asyncio.AbstractEventLoop) -> Turn:
+def of_coroutines(call: Callable[[], Awaitable[object]], loop: asyncio.AbstractEventLoop, clock: Clock = CPU) -> Turn:
     """Turns of a coroutine function."""
 
     async def some(calls: int) -> float:
         for _ in range(calls // WARM_UP + 1):
             await call()
         counted = range(calls)
-        began = time.perf_counter()
+        began = clock()
         for _ in counted:
             await call()
-        return time.perf_counter() - began
+        return clock() - began
 
     return lambda calls: loop.run_until_complete(some(calls))
 
 
-def of_asgi(app: ASGIApp, path: str, requests: Sequence[RequestHeaders], loop: asyncio.AbstractEventLoop) -> Turn:
+def of_asgi(
+    app: ASGIApp,
+    path: str,
+    requests: Sequence[RequestHeaders],
+    loop: asyncio.AbstractEventLoop,
+    clock: Clock = CPU,
+) -> Turn:
     """Turns of an ASGI application; the requests differ in their headers, and are taken in turn."""
     template, headers = http_scope(path), itertools.cycle(requests)
 
-    async def some(calls: int) -> float:
-        for _ in range(calls // WARM_UP + 1):
-            await app({**template, "state": {}, "headers": [*next(headers)]}, receive, send)
-        counted = range(calls)
-        began = time.perf_counter()
-        for _ in counted:
-            await app({**template, "state": {}, "headers": [*next(headers)]}, receive, send)
-        return time.perf_counter() - began
+    def one() -> Awaitable[None]:
+        return app({**template, "state": {}, "headers": [*next(headers)]}, receive, send)
 
-    return lambda calls: loop.run_until_complete(some(calls))
+    return of_coroutines(one, loop, clock)
 
 
-def of_wsgi(app: WSGIApp, path: str, requests: Sequence[RequestHeaders]) -> Turn:
+def of_wsgi(app: WSGIApp, path: str, requests: Sequence[RequestHeaders], clock: Clock = CPU) -> Turn:
     """Turns of a WSGI application; the requests differ in their headers, and are taken in turn."""
     environs = itertools.cycle([wsgi_environ(path, headers) for headers in requests])
 
@@ -84,7 +92,7 @@ def of_wsgi(app: WSGIApp, path: str, requests: Sequence[RequestHeaders]) -> Turn
         if close is not None:
             close()
 
-    return of_calls(one)
+    return of_calls(one, clock)
 
 
 def asgi_status(app: ASGIApp, path: str, headers: RequestHeaders, loop: asyncio.AbstractEventLoop) -> int:

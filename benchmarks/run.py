@@ -21,7 +21,8 @@ PARTS = (
 )  # fmt: skip
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 KEPT = MADE / "results"
-"""The last result of each part."""
+"""The last result of each part; of quick runs, with a RESULTS.md of their own, in the folder beside it."""
+QUICK = MADE / "quick"
 
 
 def main() -> int:
@@ -35,8 +36,7 @@ def main() -> int:
     if not Path(sys.prefix).is_relative_to(MADE):
         command = [str(python_of(MAIN)), "-m", "benchmarks", *sys.argv[1:]]
         return subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603
-    measured(parts, chosen.quick)
-    return 0
+    return 0 if measured(parts, chosen.quick) else 1
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -47,41 +47,50 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def measured(parts: Sequence[str], quick: bool) -> None:
-    """The parts one after another, each in a process of its own: what one has left behind is not the next one's."""
+def measured(parts: Sequence[str], quick: bool) -> bool:
+    """Whether all parts ran, each in a process of its own: what one has left behind is not the next one's."""
     from benchmarks.contenders import versions
     from benchmarks.results import Result, machine, section
 
-    KEPT.mkdir(parents=True, exist_ok=True)
+    kept = QUICK if quick else KEPT
+    kept.mkdir(parents=True, exist_ok=True)
     of = [machine(), " · ".join(f"{name} {number}" for name, number in versions().items())]
     of += ["**QUICK: a tenth of a run, to see that it works.**"] if quick else []
+    failed = False
     for part in parts:
         print(f"{part} …", file=sys.stderr, flush=True)
         when, load, start = datetime.now(UTC), os.getloadavg()[0], time.perf_counter()
         command = [sys.executable, "-m", "benchmarks.parts", part, *(["--quick"] if quick else [])]
-        ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+        ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
+        if ran.returncode:
+            print(f"{part} failed; what it wrote is above", file=sys.stderr, flush=True)
+            failed = True
+            continue
         result, took = Result.from_json(ran.stdout), time.perf_counter() - start
         result.measured = f"{when:%Y-%m-%d %H:%M} UTC, in {took:.0f} s; the load was {load:.1f} at its start."
         result.of = of
-        (KEPT / f"{part}.json").write_text(result.to_json())
+        (kept / f"{part}.json").write_text(result.to_json())
         print(section(result), flush=True)
     print("\n\n".join(of))
-    gather()
+    gather(kept, QUICK / RESULTS.name if quick else RESULTS)
+    return not failed
 
 
-def gather() -> None:
-    """Write RESULTS.md of the last results, if there is one of each part, all of one machine."""
+def gather(kept: Path, target: Path) -> None:
+    """Write `target` of the last results, if there is one of each part, all of one machine."""
     from benchmarks.results import Result, report
 
-    files = [(part, KEPT / f"{part}.json") for part in PARTS]
+    files = [(part, kept / f"{part}.json") for part in PARTS]
     known = {part: Result.from_json(file.read_text()) for part, file in files if file.exists()}
-    newest = max(known.values(), key=lambda result: (KEPT / f"{result.part}.json").stat().st_mtime)
+    if not known:
+        return
+    newest = max(known.values(), key=lambda result: (kept / f"{result.part}.json").stat().st_mtime)
     left = [part for part in PARTS if part not in known or known[part].of != newest.of]
     if left:
         print(f"\nRESULTS.md is written when there is the same of: {' '.join(left)}")
         return
-    RESULTS.write_text(report(list(known.values())))
-    print(f"\nwritten to {RESULTS.relative_to(ROOT)}")
+    target.write_text(report(list(known.values())))
+    print(f"\nwritten to {target}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from benchmarks.scene import staged
 from benchmarks.settings import Settings
 
 TITLE = "ASGI in process, a token never seen"
-SECONDS = 40.0
+SECONDS = 30.0
 TOKENS = 500
 
 

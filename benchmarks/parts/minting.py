@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.applications import guarded
 from benchmarks.databases import HOUR, NOW, digest, folder, insert, pool, postgres, redis_server, row, session
-from benchmarks.driving import of_calls
+from benchmarks.driving import WALL, of_calls
 from benchmarks.measuring import Rounds, measure
 from benchmarks.results import Result, Table, Target
 from benchmarks.scene import ACCOUNT, AUDIENCE, Scene, make_key
@@ -104,8 +104,8 @@ def keeping(result: Result, name: str, url: str, seconds: float) -> None:
                 connection.close()
 
         turns = {
-            "the same insert": of_calls(inserted),
-            "AccountSessions.create": of_calls(lambda: sessions.create(by=by, account=ACCOUNT)),
+            "the same insert": of_calls(inserted, WALL),
+            "AccountSessions.create": of_calls(lambda: sessions.create(by=by, account=ACCOUNT), WALL),
         }
         rounds = measure(turns, seconds, turn=TURN)
     rate = rounds.ratio("the same insert", "AccountSessions.create")

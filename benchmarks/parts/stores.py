@@ -18,7 +18,7 @@ import psycopg
 from sqlalchemy import Engine
 
 from benchmarks.databases import NOW, SELECT, digest, fill, folder, insert, mark, pool, postgres, row, session
-from benchmarks.driving import of_calls, of_coroutines
+from benchmarks.driving import WALL, of_calls, of_coroutines
 from benchmarks.measuring import Rounds, Spread, Turn, measure
 from benchmarks.results import Result, Table, Target
 from benchmarks.settings import Settings
@@ -71,8 +71,8 @@ def report(result: Result, name: str, places: list[str], many: int, settings: Se
         fill(many_at, range(many), ended)
         among = random.Random(2)
         turns = {
-            "few": of_calls(lambda: few.answer(FindSession(digest(among.randrange(FEW))))),
-            "many": of_calls(lambda: large.answer(FindSession(digest(among.randrange(many))))),
+            "few": of_calls(lambda: few.answer(FindSession(digest(among.randrange(FEW)))), WALL),
+            "many": of_calls(lambda: large.answer(FindSession(digest(among.randrange(many)))), WALL),
         }
         rounds = measure(turns, seconds, turn=TURN)
         lines(rows, "look-up", rounds, "few")
@@ -82,7 +82,7 @@ def report(result: Result, name: str, places: list[str], many: int, settings: Se
 
 def measured(works: Mapping[str, Work], seconds: float) -> Rounds:
     """Plain functions, in longer turns: a disk is not a processor."""
-    return measure({name: of_calls(work) for name, work in works.items()}, seconds, turn=TURN)
+    return measure({name: of_calls(work, WALL) for name, work in works.items()}, seconds, turn=TURN)
 
 
 def lines(rows: list[tuple[str, ...]], title: str, rounds: Rounds, base: str = "") -> None:
@@ -225,7 +225,7 @@ def lines_async(rows: list[tuple[str, ...]], store: Store, place: str, seconds: 
     works: dict[str, AsyncWork] = {"bare": of_bare, "the store": of_store, "a thread": of_thread}
     at_once = {f"{CROWD} in {name}": crowd(work) for name, work in works.items() if name != "bare"}
     for some in (works, at_once):
-        turns: dict[str, Turn] = {name: of_coroutines(work, loop) for name, work in some.items()}
+        turns: dict[str, Turn] = {name: of_coroutines(work, loop, WALL) for name, work in some.items()}
         lines(rows, "look-up on asyncio", measure(turns, seconds, turn=TURN))
     loop.run_until_complete(bare.close())
     loop.close()

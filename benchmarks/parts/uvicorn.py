@@ -15,7 +15,7 @@ from benchmarks.scene import Scene, staged
 from benchmarks.settings import Settings
 
 TITLE = "requests per second under uvicorn"
-SECONDS, TURN = 90.0, 0.2
+SECONDS, TURN = 80.0, 0.2
 TOKENS = 500
 BARE = "bare ASGI"
 ALSO_COLD = ("floor", "guestpass")

@@ -7,7 +7,7 @@ from benchmarks.scene import staged
 from benchmarks.settings import Settings
 
 TITLE = "ASGI in process, a token seen before"
-SECONDS = 40.0
+SECONDS = 30.0
 
 
 def run(settings: Settings) -> Result:

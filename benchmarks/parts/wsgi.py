@@ -9,7 +9,7 @@ from benchmarks.scene import staged
 from benchmarks.settings import Settings
 
 TITLE = "WSGI in process"
-SECONDS = 25.0
+SECONDS = 20.0
 TOKENS = 500
 
 
