@@ -38,7 +38,7 @@ class Worker:
 
     def close(self) -> None:
         """End it."""
-        self._process.communicate(timeout=30)
+        ended(self._process)
 
     def _ask(self, question: object) -> Any:
         assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
@@ -49,6 +49,15 @@ class Worker:
         if not line:
             raise RuntimeError(f"a worker ended with {self._process.wait()}; what it wrote is above")
         return json.loads(line)
+
+
+def ended(process: subprocess.Popen[str]) -> None:
+    """End a process by the end of what it reads; by a signal, where it does not listen."""
+    try:
+        process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from benchmarks.measuring import Spread, measure
 from benchmarks.results import Result, Table, Target
 from benchmarks.scene import Scene, staged
 from benchmarks.settings import Settings
+from benchmarks.workers import ended
 
 TITLE = "requests per second under uvicorn"
 SECONDS, TURN = 80.0, 0.2
@@ -72,4 +73,4 @@ def serving(one: Contender, scene: Scene) -> Iterator[Load]:
         finally:
             load.close()
     finally:
-        process.communicate(timeout=30)
+        ended(process)
