@@ -11,10 +11,15 @@ from benchmarks.environments import MAIN
 from benchmarks.measuring import Turn
 from benchmarks.scene import Scene
 
-PEER_PACKAGES = ("mcp", "auth0-fastapi-api", "guardpost", "fastapi-jwks", "Flask-JWT-Extended", "Authlib", "joserfc")
 PACKAGES = (
     "guestpass",
-    *PEER_PACKAGES,
+    "mcp",
+    "auth0-fastapi-api",
+    "guardpost",
+    "fastapi-jwks",
+    "Flask-JWT-Extended",
+    "Authlib",
+    "joserfc",
     "PyJWT",
     "cryptography",
     "starlette",
@@ -109,7 +114,7 @@ class Bench:
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that matter, those that are installed here."""
+    """Of the packages that figures depend on, those that are installed here."""
     found: dict[str, str] = {}
     for package in PACKAGES:
         try:
