@@ -10,13 +10,13 @@ from guestpass.asgi_types import Message
 from guestpass.grants import Grant
 from guestpass.guard import Guard
 from guestpass.live import Life
-from guestpass.observing import Decides
 from guestpass.policy import Policy
 from guestpass.principal import Principal
 from guestpass.proving import Proof
 from guestpass.refusals import Refusal
 from guestpass.requests import Request
 from guestpass.rules import Rule
+from guestpass.tracing import Decides
 from support import build
 
 START = 1_000_000.0

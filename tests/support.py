@@ -203,8 +203,17 @@ class Failing:
 
 
 def decided(guard: Guard, request: Request) -> Principal | Refusal:
-    """The verdict on a request, whatever has to be asked for it."""
-    verdict = guard.decide(request)
+    """The verdict on a request, whatever has to be asked for it. What the guard recalls of it must be the same."""
+    recalled = guard.recall(request)
+    decided = guard.decide(request)
+    verdict = drive(decided) if isinstance(decided, Generator) else decided
+    assert recalled is None or recalled is verdict
+    return verdict
+
+
+def judged(guard: Guard, request: Request) -> Principal | Refusal:
+    """The verdict on a request as a door asks for it: whom the guard recalls, or else what it decides."""
+    verdict = guard.recall(request) or guard.decide(request)
     return drive(verdict) if isinstance(verdict, Generator) else verdict
 
 

@@ -38,8 +38,8 @@ from support import (
     bearer,
     build,
     call,
-    decided,
     echo,
+    judged,
     policy,
     socket_scope,
 )
@@ -90,7 +90,7 @@ def observed(*observers: Tell, rules: list[Rule] = RULES, **settings: Any) -> Ho
 
 def asked(house: House, line: str, credential: str | None = None, **headers: str) -> Principal | Refusal:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return decided(house.guard, written(line, {**({} if credential is None else bearer(credential)), **named}))
+    return judged(house.guard, written(line, {**({} if credential is None else bearer(credential)), **named}))
 
 
 def shape(event: Decided) -> tuple[object, ...]:
@@ -289,7 +289,7 @@ def test_who_cannot_be_told_is_refused_at_construction() -> None:
 def test_no_event_holds_a_credential_or_a_raw_path(heard: Heard) -> None:
     made, guard = observed_world(heard)
     for case in CASES:
-        decided(guard, request_of(scope_of(case, made)))
+        judged(guard, request_of(scope_of(case, made)))
     said = repr(list(heard)) + repr([asdict(event) for event in heard])
     for name, text in made.credentials.items():
         if not name.startswith("gp"):
@@ -321,21 +321,23 @@ def test_where_nobody_observes_nothing_of_it_runs(heard: Heard) -> None:
     plain, watched = build(RULES), observed(heard)
     requests = [written(f"GET {LOGS}", bearer(plain.session())), written(f"GET {LOGS}"), written("GET /health")]
     watched.session()
-    cold = [calls_in(lambda request=request: decided(plain.guard, request)) for request in requests]  # type: ignore[misc]
-    # On a hit: the pipeline's own function, and not one call more.
-    hit = calls_in(lambda: plain.guard.decide(requests[0]))
-    assert "decide" not in vars(plain.guard)
-    assert hit == calls_in(lambda: Guard.decide(plain.guard, requests[0]))
-    assert hit[0] == "guard.py:Guard.decide"
-    for calls in (*cold, hit):
+    cold = [calls_in(lambda request=request: judged(plain.guard, request)) for request in requests]  # type: ignore[misc]
+    # On a hit: the guard's own function, and not one call more; and so where it decides.
+    hit, decision = (calls_in(lambda ask=ask: ask(requests[0])) for ask in (plain.guard.recall, plain.guard.decide))  # type: ignore[misc]
+    assert not {"recall", "decide"} & set(vars(plain.guard))
+    assert hit == calls_in(lambda: Guard.recall(plain.guard, requests[0]))
+    assert decision == calls_in(lambda: Guard.decide(plain.guard, requests[0]))
+    assert (hit[0], decision[0]) == ("guard.py:Guard.recall", "guard.py:Guard.decide")
+    for calls in (*cold, hit, decision):
         assert calls
         assert not [call for call in calls if call.startswith(OBSERVING)]
+    # Where somebody does, it is the same pipeline, and more around it.
     for _ in range(2):
-        # Where somebody does, it is the same pipeline, and more around it.
-        decided(watched.guard, requests[0])
-    more = calls_in(lambda: watched.guard.decide(requests[0]))
-    assert [call for call in more if call.startswith(OBSERVING)]
-    assert Counter(hit) <= Counter(more)
+        judged(watched.guard, requests[0])
+    for ask, calls in ((watched.guard.recall, hit), (watched.guard.decide, decision)):
+        more = calls_in(lambda ask=ask: ask(requests[0]))  # type: ignore[misc]
+        assert [call for call in more if call.startswith(OBSERVING)]
+        assert Counter(calls) <= Counter(more)
     assert heard.decisions()[-1].source == "cache"
 
 
@@ -448,7 +450,7 @@ async def test_a_live_connection_is_told_of_when_it_begins_and_when_it_ends(hear
     # Also looked at when it was opened, and that is not told of.
     assert [one.code for one in heard.decisions()] == [None]
     request = request_of(socket_scope("/v1/events", (), ["client_secret", secret]))
-    admitted = decided(house.guard, request)
+    admitted = judged(house.guard, request)
     assert isinstance(admitted, Principal)
     life = Life(house.guard, admitted, request, decide)
     heard.clear()
@@ -470,7 +472,7 @@ async def test_an_outage_is_not_told_of_by_each_live_connection_again_and_again(
     store = Recording(build().store)
     house = observed(heard, store=store)
     request = written(f"GET {LOGS}", bearer(house.session()))
-    admitted = decided(house.guard, request)
+    admitted = judged(house.guard, request)
     assert isinstance(admitted, Principal)
     problem = StoreUnavailable("the store is gone")
 
@@ -486,7 +488,7 @@ async def test_an_outage_is_not_told_of_by_each_live_connection_again_and_again(
         assert FindSession not in store.before
     assert heard == []
     store.before[FindSession] = away
-    decided(house.guard, request)
+    judged(house.guard, request)
     assert [one.code for one in heard.decisions()] == ["store_unavailable"]
 
 
@@ -525,7 +527,7 @@ class Fetched:
         return Document(json.dumps(self.provider.jwks()).encode(), 600)
 
     def ask(self, credential: str) -> str | None:
-        verdict = decided(self.guard, written(f"GET {LOGS}", bearer(credential)))
+        verdict = judged(self.guard, written(f"GET {LOGS}", bearer(credential)))
         return verdict.code if isinstance(verdict, Refusal) else None
 
 

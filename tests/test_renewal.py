@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -16,12 +16,12 @@ import guestpass.fastapi
 import guestpass.starlette
 from guestpass import Rule, StoreUnavailable, needs
 from guestpass.asgi import ASGIApp, GuardMiddleware, Message, Receive, Scope, Send
-from guestpass.observing import Decides
 from guestpass.principal import Principal
 from guestpass.proving import Proof
 from guestpass.renewal import AHEAD, ATTEMPTS, credential_in
 from guestpass.requests import Request
 from guestpass.sockets import serve_socket
+from guestpass.tracing import Decides
 from live_support import ENDED, START, Connection, someone
 from support import Failing, House, bearer, build, seen, socket_scope
 
@@ -513,7 +513,7 @@ class Bare:
 @pytest.fixture
 def bare(anyio_backend: str) -> Bare:
     made = Bare(Connection())
-    made.verdicts = {"old": someone(), "new": replace(someone(START + 7200), credential_id="as_2")}
+    made.verdicts = {"old": someone(), "new": someone(START + 7200).but(credential_id="as_2")}
     made.client.come({"type": "websocket.connect"})
     return made
 

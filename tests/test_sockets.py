@@ -8,11 +8,11 @@ import pytest
 
 from guestpass.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from guestpass.errors import ConnectionEnded
-from guestpass.observing import Decides
 from guestpass.proving import Proof
 from guestpass.refusals import Refusal
 from guestpass.requests import Request
 from guestpass.sockets import serve_socket
+from guestpass.tracing import Decides
 from live_support import ENDED, START, Connection, someone
 
 pytestmark = pytest.mark.anyio

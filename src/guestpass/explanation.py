@@ -4,18 +4,22 @@ Made of what the pipeline itself noted and answered (`guestpass.tracing`), after
 what was presented is in it: whatever comes from a request goes through a `Veil`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from guestpass import seen
-from guestpass.grants import ALL, Names
+from guestpass.grants import ALL, Mode, Names
+from guestpass.inquiry import Inquiry
 from guestpass.near_rules import near_rules
+from guestpass.policy import Policy
 from guestpass.principal import Principal
 from guestpass.proving import Proof
-from guestpass.quoting import Veil, instant, without_credentials
+from guestpass.quoting import Veil, instant, where, without_credentials
 from guestpass.refusals import Refusal
+from guestpass.requests import Request
 from guestpass.seen import Case
+from guestpass.tracing import Decides, Trace
 from guestpass.unproved import wrong_mode
 from guestpass.values import as_collection
 
@@ -112,8 +116,31 @@ class Explanation:
         return ["let in:", *(f"  {name}: {_plain(value)}" for name, value in self.principal.items() if value)]
 
 
-def explanation(case: Case) -> Explanation:
-    """What is told of one decision."""
+class Explained(Protocol):
+    """A guard, as far as it is needed here."""
+
+    @property
+    def policy(self) -> Policy: ...
+    @property
+    def mode(self) -> Mode: ...
+    @property
+    def account_header(self) -> str: ...
+    def tracing(self, trace: Trace, /) -> Decides: ...
+
+
+def explain(guard: Explained, request: Request) -> Inquiry[Explanation]:
+    """Have `guard` rehearse its decision on `request`, and tell of it: drive the answer."""
+    trace, policy = Trace(rehearsing=True), guard.policy
+    rule = None if request.path is None else policy.find(request.method, request.path)
+    try:
+        verdict = guard.tracing(trace).decide(request)
+        proof = (yield from verdict) if isinstance(verdict, Generator) else verdict
+    except Exception as problem:  # noqa: BLE001 - a door would answer it like this
+        proof = Refusal("internal_error", because=f"the guard failed: {where(problem)}")
+    return _told(Case(request, policy, rule, guard.mode, guard.account_header, trace, proof))
+
+
+def _told(case: Case) -> Explanation:
     verdict, trace = case.verdict, case.trace
     veil = Veil(seen.presented(case.request))
     stop, state = _stop(case)

@@ -19,10 +19,10 @@ from anyio.abc import TaskGroup
 from guestpass.asgi_types import Message, Receive
 from guestpass.guard import Guard
 from guestpass.long_answers import LOOK_AGAIN
-from guestpass.observing import Decides
 from guestpass.principal import Principal
 from guestpass.proving import Proof
 from guestpass.requests import Request
+from guestpass.tracing import Decides
 
 Decide: TypeAlias = Callable[[Decides, Request], Awaitable[Proof]]
 """The verdict of a guard on a request, as a door has it."""

@@ -13,6 +13,7 @@ from typing import Final, Protocol, cast
 from guestpass.errors import ConfigurationError
 from guestpass.events import SECURITY, Decided, Event, SecurityEvent, Source, Tell
 from guestpass.inquiry import Inquiry
+from guestpass.policy import Policy
 from guestpass.principal import Principal
 from guestpass.proving import Proof, Verdict
 from guestpass.quoting import where
@@ -20,17 +21,20 @@ from guestpass.refusals import Refusal
 from guestpass.requests import Request
 from guestpass.rules import HTTP_METHODS, WEBSOCKET, Rule
 from guestpass.sparse_log import SparseLog
-from guestpass.tracing import Trace
+from guestpass.tracing import Decides, Trace
 
 failures: Final = SparseLog(logging.getLogger("guestpass"))
 
 _METHODS: Final = {**{method: method for method in (*HTTP_METHODS, "HEAD")}, WEBSOCKET: "WEBSOCKET"}
 
 
-class Decides(Protocol):
-    """Decides on requests, as `guestpass.Guard` does."""
+class Observable(Protocol):
+    """A guard, as far as it is needed here."""
 
-    def decide(self, request: Request, /) -> Verdict: ...
+    @property
+    def policy(self) -> Policy: ...
+    def recall(self, request: Request) -> Principal | None: ...
+    def tracing(self, trace: Trace, /) -> Decides: ...
 
 
 def telling(observe: Tell | Iterable[Tell]) -> Tell | None:
@@ -61,24 +65,23 @@ class _Telling:
 
 
 class Observed:
-    """The decisions of a guard, told of.
+    """The decisions of a guard, told of. To be made before the guard has `recall` and `decide` of this."""
 
-    `decide` is the guard's own pipeline, which notes in a trace what it comes across; `find` says which rule a request
-    is for.
-    """
-
-    def __init__(
-        self,
-        decide: Callable[[Request, Trace], Verdict],
-        find: Callable[[Request], Rule | None],
-        tell: Tell,
-        timer: Callable[[], float] = time.perf_counter,
-    ) -> None:
-        self._decide = decide
-        self._find = find
+    def __init__(self, guard: Observable, tell: Tell, timer: Callable[[], float] = time.perf_counter) -> None:
+        self._guard = guard
+        self._recall = guard.recall
         self._tell = tell
         self._timer = timer
         self.reviewing: Final[Decides] = _Reviewing(self)
+
+    def recall(self, request: Request) -> Principal | None:
+        """Whom the guard remembers: see `guestpass.Guard.recall`."""
+        began = self._timer()
+        principal = self._recall(request)
+        if principal is not None:
+            # Nothing was come across: it is known that all of it would be as it was.
+            self._told(request, Trace(recalled=principal, proof=principal), principal, began)
+        return principal
 
     def decide(self, request: Request) -> Verdict:
         """The verdict on a request: see `guestpass.Guard.decide`."""
@@ -91,7 +94,7 @@ class Observed:
     def _watch(self, request: Request, told: "_Told") -> Verdict:
         began, trace = self._timer(), Trace()
         try:
-            verdict = self._decide(request, trace)
+            verdict = self._guard.tracing(trace).decide(request)
         except Exception as problem:
             told(request, trace, _unforeseen(problem), began)
             raise
@@ -113,7 +116,7 @@ class Observed:
         return verdict
 
     def _told(self, request: Request, trace: Trace, verdict: Proof, began: float) -> None:
-        event = _decided(request, self._find(request), trace, verdict, self._timer() - began)
+        event = _decided(request, self._rule(request), trace, verdict, self._timer() - began)
         self._tell(event)
         if event.code in SECURITY:
             fields = (event.rule, event.kind, event.platform, event.account, event.credential_id, event.because)
@@ -122,7 +125,10 @@ class Observed:
     def _told_if_ended(self, request: Request, trace: Trace, verdict: Proof, began: float) -> None:
         # Who was let in stays until somebody can tell; and that a live credential was ended is no use of it.
         if isinstance(verdict, Refusal) and verdict.status != 503:
-            self._tell(_decided(request, self._find(request), trace, verdict, self._timer() - began))
+            self._tell(_decided(request, self._rule(request), trace, verdict, self._timer() - began))
+
+    def _rule(self, request: Request) -> Rule | None:
+        return None if request.path is None else self._guard.policy.find(request.method, request.path)
 
 
 _Told = Callable[[Request, Trace, Proof, float], None]
@@ -163,6 +169,4 @@ def _decided(request: Request, rule: Rule | None, trace: Trace, verdict: Proof, 
 def _source(trace: Trace) -> Source:
     if trace.credential is not None or trace.overridden:
         return "look-up" if trace.asked else "check"
-    if trace.presented is None or (isinstance(trace.proof, Refusal) and trace.proof.code.startswith("credential_")):
-        return "none"
-    return "cache"
+    return "none" if trace.recalled is None else "cache"

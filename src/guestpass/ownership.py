@@ -108,7 +108,7 @@ class Ownership:
 
 
 def is_owned(ownership: Ownership | None, platform: str, account: str) -> Inquiry[bool]:
-    """Whether an account is a platform's, asked after where that is not known. Nobody's, where nobody can be asked."""
+    """Whether an account is a platform's, asked after where that is not known; not so, where nobody can tell."""
     if ownership is None:
         return False
     question = OwnsAccount(platform, account)

@@ -8,15 +8,20 @@ it.
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from guestpass.authenticators import Authenticator
-from guestpass.cache import Entry
 from guestpass.credentials import Credential
 from guestpass.inquiry import Inquiry
-from guestpass.principal import Principal
+from guestpass.principal import Principal, Remembered
 from guestpass.proving import Finds, Proof, Recalls, Verdict
-from guestpass.requests import Presented, Rehearsed
+from guestpass.requests import Presented, Rehearsed, Request
+
+
+class Decides(Protocol):
+    """Decides on requests, as `guestpass.Guard` does."""
+
+    def decide(self, request: Request) -> Verdict: ...
 
 
 @dataclass(slots=True)
@@ -26,8 +31,11 @@ class Trace:
     `presented` is what the headers said, `credential` the one that was looked at closer, `authenticator` and `kind`
     whose it is. `proof` is what came of it. `asked` says that it had to be asked for outside, `recalled` is whom the
     guard knew it for from before, `overridden` says that the verdict is on the principal of `Guard.override`.
+
+    Where `rehearsing`, the decision is taken only to be looked at, and leaves nothing behind.
     """
 
+    rehearsing: bool = False
     presented: Presented | None = None
     credential: Credential | None = field(default=None, repr=False)
     authenticator: Authenticator | None = field(default=None, repr=False)
@@ -50,25 +58,26 @@ class Trace:
         """`authenticators`, noting who is found."""
         return _Finding(self, authenticators)
 
-    def identifying(
-        self, identify: Callable[[Presented], Verdict], *, rehearsed: bool = False
-    ) -> Callable[[Presented], Verdict]:
-        """`identify`, noting what it is handed and what it answers; `rehearsed`, so that nobody else hears of it."""
+    def identifying(self, identify: Callable[[Presented], Verdict]) -> Callable[[Presented], Verdict]:
+        """`identify`, noting what it is handed and what it answers."""
 
         def noting(presented: Presented) -> Verdict:
             self.presented = presented
-            verdict = identify(_rehearsed(presented) if rehearsed else presented)
+            verdict = identify(_rehearsed(presented) if self.rehearsing else presented)
             if isinstance(verdict, Generator):
                 self.asked = True
                 return self._later(verdict)
-            self.proof = verdict
-            return verdict
+            return self._noted(verdict)
 
         return noting
 
     def _later(self, inquiry: Inquiry[Proof]) -> Inquiry[Proof]:
-        self.proof = proof = yield from inquiry
-        return proof
+        return self._noted((yield from inquiry))
+
+    def _noted(self, proof: Proof) -> Proof:
+        # What is remembered of a principal is written to it: to another one, where nothing is to stay.
+        self.proof = proof.but() if self.rehearsing and isinstance(proof, Remembered) else proof
+        return self.proof
 
 
 class _Recalling:
@@ -81,11 +90,12 @@ class _Recalling:
     def generation(self) -> int:
         return self._memory.generation
 
-    def get(self, key: bytes) -> Entry | None:
-        entry = self._memory.get(key)
-        if entry is not None:
-            self._trace.recalled = entry[2]
-        return entry
+    def get(self, key: bytes) -> Remembered | None:
+        known, trace = self._memory.get(key), self._trace
+        if known is not None and trace.rehearsing:
+            known = Remembered(known, known.standing, known.until, known.versions)
+        trace.recalled = known or trace.recalled
+        return known
 
 
 class _Finding:

@@ -9,7 +9,7 @@ from guestpass import Guard, Rule
 from guestpass.events import Decided, Event, KeySetEvent, Tell
 from guestpass.observe.logs import LogEvents
 from guestpass.requests import written
-from support import bearer, build, decided
+from support import bearer, build, judged
 
 RULES = [Rule("GET /v1/call_logs", component="call_logs")]
 
@@ -23,8 +23,8 @@ def test_a_request_is_one_record(caplog: pytest.LogCaptureFixture) -> None:
     house = build(RULES, observe=LogEvents())
     secret = house.session()
     one = house.guard.check(secret).credential_id
-    decided(house.guard, written("GET /v1/call_logs", bearer(secret)))
-    decided(house.guard, written("GET /v1/other", bearer(secret)))
+    judged(house.guard, written("GET /v1/call_logs", bearer(secret)))
+    judged(house.guard, written("GET /v1/other", bearer(secret)))
     let_in, refused = records(caplog)
     assert (let_in.levelname, refused.levelname) == ("DEBUG", "INFO")
     assert let_in.getMessage().startswith(
@@ -52,7 +52,7 @@ def test_a_request_is_one_record(caplog: pytest.LogCaptureFixture) -> None:
 def test_what_bears_on_security_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     house = build(RULES, observe=LogEvents())
-    decided(house.guard, written("GET /v1/call_logs", {**bearer(house.session()), "Account-Id": "acct_2"}))
+    judged(house.guard, written("GET /v1/call_logs", {**bearer(house.session()), "Account-Id": "acct_2"}))
     refused, warned = records(caplog)
     assert (refused.levelname, warned.levelname) == ("INFO", "WARNING")
     assert warned.getMessage().startswith("account_mismatch: account_session as_")
@@ -106,5 +106,5 @@ def test_it_is_an_observer_that_a_guard_takes_beside_others() -> None:
     guard = Guard(
         authenticators=list(house.guard.authenticators), policy=house.guard.policy, mode="live", observe=observe
     )
-    decided(guard, written("GET /v1/call_logs"))
+    judged(guard, written("GET /v1/call_logs"))
     assert len(heard) == 1

@@ -18,7 +18,7 @@ from guestpass.asgi import request_of
 from guestpass.events import KeySetEvent
 from guestpass.observe.opentelemetry import Telemetry
 from guestpass.requests import written
-from support import Clock, bearer, build, decided
+from support import Clock, bearer, build, judged
 from test_doors import scope_of
 
 RULES = [Rule("GET /v1/accounts/{account}/call_logs", component="call_logs")]
@@ -65,9 +65,9 @@ def test_decisions_are_counted_by_code_and_source(recorded: Recorded) -> None:
     house = build(RULES, observe=recorded.observe)
     secret = house.session()
     for _ in range(5):
-        decided(house.guard, written(LOGS, bearer(secret)))
-    decided(house.guard, written(LOGS))
-    decided(house.guard, written(LOGS.replace("acct_1", "acct_2"), bearer(secret)))
+        judged(house.guard, written(LOGS, bearer(secret)))
+    judged(house.guard, written(LOGS))
+    judged(house.guard, written(LOGS.replace("acct_1", "acct_2"), bearer(secret)))
     kind = "account_session"
     assert recorded.points("guestpass.decisions") == {
         labels(code="allowed", kind=kind, source="look-up"): 1,
@@ -111,7 +111,7 @@ def test_the_current_span_says_whose_request_it_was(recorded: Recorded) -> None:
     house = build(RULES, observe=recorded.observe)
     secret = house.session()
     one = house.guard.check(secret).credential_id
-    (span,) = spans_of(lambda: decided(house.guard, written(LOGS, bearer(secret))))
+    (span,) = spans_of(lambda: judged(house.guard, written(LOGS, bearer(secret))))
     assert span.attributes == {
         "guestpass.code": "allowed",
         "guestpass.source": "cache",
@@ -122,7 +122,7 @@ def test_the_current_span_says_whose_request_it_was(recorded: Recorded) -> None:
         "guestpass.credential_id": one,
     }
     house.revocations.account("plat", "acct_1")
-    (span,) = spans_of(lambda: decided(house.guard, written(LOGS, bearer(secret))))
+    (span,) = spans_of(lambda: judged(house.guard, written(LOGS, bearer(secret))))
     assert span.attributes is not None
     assert span.attributes["guestpass.code"] == "session_revoked"
     assert span.attributes["guestpass.because"] == "the list of revocations names it"
@@ -142,7 +142,7 @@ def test_labels_stay_few_whatever_is_asked(recorded: Recorded) -> None:
         clock=made.house.clock,
     )
     for case in CASES:
-        decided(guard, request_of(scope_of(case, made)))
+        judged(guard, request_of(scope_of(case, made)))
     metrics = recorded.points("guestpass.decisions")
     assert sum(metrics.values()) == len(CASES)
     names = {name for point in metrics for name, _ in point}
