@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from cases import CASES, ROUTES, WS, Case, World, world
 from guestpass import Credential, Grant, Guard, Policy, Principal, Refusal, Rule, StoreUnavailable
-from guestpass.asgi import request_of
+from guestpass.asgi import GuardMiddleware, request_of
 from guestpass.errors import ConfigurationError
 from guestpass.explanation import STEPS, Explanation, explain
 from guestpass.quoting import PIECE
@@ -19,7 +20,20 @@ from guestpass.records import FindKey
 from guestpass.requests import Request, written
 from guestpass.rules import Need
 from guestpass.testing import IdentityProvider, principal
-from support import COMPONENTS, ROLES, Clock, House, Recording, bearer, build, decided, http_scope, socket_scope
+from support import (
+    COMPONENTS,
+    ROLES,
+    Clock,
+    House,
+    Recording,
+    bearer,
+    build,
+    call,
+    decided,
+    echo,
+    http_scope,
+    socket_scope,
+)
 from test_doors import scope_of
 
 
@@ -96,6 +110,24 @@ GOOD = (
     "jwt_agent",
     "gp",
 )
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("case", [case for case in CASES if case.code is not None], ids=lambda case: case.name)
+async def test_what_the_operator_is_told_stands_in_no_answer(case: Case) -> None:
+    made = world("explain", with_rules=True)
+    request = request_for(case, made)
+    verdict, door = decided(made.guard, request), GuardMiddleware(echo, made.guard)
+    if isinstance(verdict, Principal):
+        # What is wrong with a body is the issuing API's to say.
+        return
+    for http_response in (True, False):
+        answered = repr((await call(door, scope_of(case, made, http_response=http_response))).sent)
+        assert not verdict.because or verdict.because not in answered
+        assert not verdict.credential_id or verdict.credential_id not in answered
+        assert replace(verdict, because="", credential_id="").problem() == verdict.problem()
+
+
 credential_names = st.one_of(
     *[st.sampled_from(GOOD)] * 4, st.sampled_from(sorted(world("explain", with_rules=True).credentials)), st.none()
 )

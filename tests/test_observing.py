@@ -101,13 +101,14 @@ def shape(event: Decided) -> tuple[object, ...]:
 def test_a_decision_says_whose_it_was_by_which_rule_and_where_from(heard: Heard) -> None:
     house = observed(heard)
     secret = house.session()
-    for _ in range(2):
+    for _ in range(3):
         assert isinstance(asked(house, f"GET {LOGS}?x=1", secret), Principal)
-    looked_up, cached = heard.decisions()
+    assert house.guard.recall(written(f"GET {LOGS}?x=1", bearer(secret))) is not None
+    looked_up, cached, *recalled = heard.decisions()
     as_id = house.guard.check(secret).credential_id
     expected = ("GET", PATTERN, "account_session", "plat", "acct_1", as_id, None, 200, "")
     assert shape(looked_up) == (*expected, "look-up")
-    assert shape(cached) == (*expected, "cache")
+    assert [shape(one) for one in (cached, *recalled)] == [(*expected, "cache")] * 3
     assert looked_up.allowed
     assert 0 < cached.seconds < 60
     assert heard.security() == []
@@ -189,6 +190,16 @@ def test_more_than_a_key_has_is_told_of_where_it_is_asked_for_in_process(heard: 
     ]
     assert heard.security()[0].credential_id == by.credential_id
     assert "It exceeds what the key has in: account" in heard.security()[0].because
+
+
+def test_guards_that_share_what_mints_and_their_observer_tell_it_once(heard: Heard) -> None:
+    house = observed(heard)
+    more, other = list(house.guard.authenticators), Heard()
+    Guard(authenticators=more, policy=house.guard.policy, mode="live", observe=[heard])
+    Guard(authenticators=more, policy=house.guard.policy, mode="live", observe=other)
+    with pytest.raises(Refused, match="escalation_denied"):
+        house.sessions.create(by=house.minter(accounts={"acct_1"}), account="acct_2")
+    assert len(heard) == len(other) == 1
 
 
 def test_a_key_that_was_revoked_and_still_mints_is_told_of(heard: Heard) -> None:
@@ -578,9 +589,9 @@ def test_keys_that_were_there_before_are_told_of_at_once(heard: Heard) -> None:
         (event,) = heard.key_sets()
         assert (event.name, event.issuer, event.seconds) == ("fetched", provider.issuer, None)
         assert event.age is not None
-        # Two guards with one observer are told once.
-        Guard(authenticators=[provider.authenticator(keys=keys)], policy=policy(*RULES), mode="test",
-              observe=Heard())  # fmt: skip
+        # Two guards with one observer tell it once.
+        again = provider.authenticator(keys=keys)
+        Guard(authenticators=[again], policy=policy(*RULES), mode="test", observe=heard)
         keys.reload()
         assert len(heard.key_sets()) == 2
 

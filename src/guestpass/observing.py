@@ -53,8 +53,17 @@ def telling(observe: Tell | Iterable[Tell]) -> Tell | None:
 
 
 class _Telling:
+    """Two that tell the same observers are one, so that what several guards share tells nobody twice."""
+
     def __init__(self, observers: tuple[object, ...]) -> None:
         self._observers: Final = observers
+        self._who: Final = tuple(map(id, observers))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Telling) and self._who == other._who
+
+    def __hash__(self) -> int:
+        return hash(self._who)
 
     def __call__(self, event: Event) -> None:
         for observer in self._observers:
