@@ -456,6 +456,34 @@ def test_a_route_that_says_nothing_is_named() -> None:
     assert "this route says nothing of what it needs: needs(…)" in note
 
 
+def test_a_route_that_takes_fewer_paths_than_its_rule_is_named() -> None:
+    from fastapi import FastAPI
+
+    from guestpass.fastapi import needs, protect
+    from guestpass.guarded import guarded
+
+    house, app = build(), FastAPI(openapi_url=None)
+
+    @app.get("/v1/things/{number:int}")
+    @needs()
+    async def thing(number: int) -> None: ...
+
+    protect(app, house.guard)
+    guard, secret = guarded(app).guard, bearer(house.session())
+    assert guard.explain("GET /v1/things/7", headers=secret).allowed
+    told = guard.explain("GET /v1/things/seven", headers=secret)
+    assert told.code == "rule_missing"
+    assert "not GET /v1/things/{number}: its route does not take this path" in str(told)
+
+
+def test_a_path_that_two_rules_compete_for_says_so() -> None:
+    house = build([Rule("GET /admin/{rest...}", role="admin"), Rule("GET /{tenant}/logo")])
+    told = house.guard.explain("GET /admin/logo", headers=bearer(house.session()))
+    assert refused(told) == (
+        "path_ambiguous", "path", "Two rules compete for it; one for just this path would end that.",
+    )  # fmt: skip
+
+
 def state_of(house: House) -> tuple[object, ...]:
     """All that a decision can leave behind."""
     guard = house.guard

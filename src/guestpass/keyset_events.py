@@ -49,11 +49,11 @@ class KeySetEvents:
 
     def tell(self) -> None:
         """Tell what was noted. To be called without a lock."""
-        while self._noted:
+        while True:
+            # Asked and taken at once, since another thread may be at it too.
             try:
                 event = self._noted.popleft()
             except IndexError:
-                # Another thread was quicker.
                 return
             for issuer, tell in self._observers:
                 tell(replace(event, issuer=issuer))

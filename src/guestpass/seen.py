@@ -111,9 +111,7 @@ def _public(case: Case) -> str:
 
 
 def _header_form(case: Case) -> str:
-    what = case.trace.presented
-    if what is None:
-        return ""
+    what = case.trace.presented or _NOTHING
     count, pair = len(what.authorization), what.pair
     found: list[str] = []
     if count > 1:
@@ -235,9 +233,7 @@ def _mint(case: Case) -> str:
 
 
 def _account(case: Case) -> str:
-    rule, principal = case.rule, _principal(case)
-    if rule is None:
-        return ""
+    rule, principal = case.rule or _NO_RULE, _principal(case)
     request, has = case.request, _has(principal.grant.accounts, "account")
     named = [f"the header {case.account_header} names {quoted(name)}" for name in _accounts(case)]
     alone = list(_accounts(case))
@@ -308,6 +304,8 @@ def _accounts(case: Case) -> Iterable[str]:
     return () if case.trace.presented is None else case.trace.presented.accounts
 
 
+_NOTHING: Final = Presented([], [])
+_NO_RULE: Final = Rule("GET /")
 _NOBODY: Final = Principal(kind="nobody", subject="", grant=Grant("", "live"), credential_id="")
 
 

@@ -26,7 +26,12 @@ from guestpass import (
     principal_of,
 )
 from guestpass.asgi import GuardMiddleware, Receive, Scope, Send
+from guestpass.events import Decided, Event
+from guestpass.explanation import Explanation
 from guestpass.fastapi import Caller, OptionalCaller
+from guestpass.observe.logs import LogEvents
+from guestpass.observe.opentelemetry import Telemetry
+from guestpass.requests import Request
 
 store = open_store("memory://")
 keys = ApiKeys(store, owns=SINGLE_PLATFORM)
@@ -83,3 +88,16 @@ async def everything() -> None:
     assert_type(await signer.sign_async(by=by, tenant_id="acct_1", metadata={"plan": "pro"}), SignedToken)
     assert_type(by.metadata, Mapping[str, object])
     assert_type(await call_logs(by, None), str | None)
+    told = guard.explain("GET /v1/me", headers={"Authorization": "Bearer sk_live_x"}, subprotocols=["mqtt"])
+    assert_type(told, Explanation)
+    assert_type(told.verdict, Principal | Refusal)
+    assert_type(await guard.explain_async(Request("GET", "/", "/", None, b"", [])), Explanation)
+
+
+def observe(event: Event) -> None:
+    if isinstance(event, Decided):
+        assert_type(event.code, str | None)
+
+
+Guard(authenticators=[keys], policy=policy, mode="live", observe=observe)
+Guard(authenticators=[keys], policy=policy, mode="live", observe=[observe, LogEvents(), Telemetry()])
