@@ -14,7 +14,7 @@ import httpx
 
 from guestpass.client import calls
 from guestpass.client.exchange import Call, exchange
-from guestpass.client.links import SyncLink
+from guestpass.client.links import Connections, SyncLink
 from guestpass.client.results import IssuedSession, IssuedToken, Revoked
 from guestpass.client.settings import RETRIES, TIMEOUT, Settings, invalid
 from guestpass.coroutines import run_plain
@@ -57,7 +57,12 @@ class Client:
         # A proxy of the environment would see a key that goes to this machine in the clear.
         trust_env = not self._settings.on_loopback
         self._owned: Final = http is None
-        self._http: Final = httpx.Client(transport=transport, trust_env=trust_env) if http is None else http
+
+        def open_http() -> httpx.Client:
+            return httpx.Client(transport=transport, trust_env=trust_env)
+
+        open_anew = open_http if transport is None and http is None else None
+        self._http: Final = Connections(open_http() if http is None else http, open_anew)
         self._link: Final = SyncLink(self._http, self._settings.timeout, clock, sleep)
         self.account_sessions: Final = AccountSessions(self)
         self.auth: Final = Auth(self)
@@ -74,8 +79,9 @@ class Client:
 
     def close(self) -> None:
         """Give the connections back. Twice is no fault."""
-        if self._owned:
-            self._http.close()
+        opened = self._http.opened
+        if self._owned and opened is not None:
+            opened.close()
 
     def perform(self, call: Call[T]) -> T:
         """Carry out one call. Raises `ClientError`."""
