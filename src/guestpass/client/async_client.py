@@ -20,6 +20,7 @@ from guestpass.client.exchange import Call, exchange
 from guestpass.client.links import AsyncLink, Connections
 from guestpass.client.results import IssuedSession, IssuedToken, Revoked
 from guestpass.client.settings import RETRIES, TIMEOUT, Settings, invalid
+from guestpass.client_error import ClientError
 
 T = TypeVar("T")
 
@@ -77,7 +78,11 @@ class AsyncClient:
 
     async def perform(self, call: Call[T]) -> T:
         """Carry out one call. Raises `ClientError`."""
-        return await exchange(call, self._link, self._settings)
+        try:
+            return await exchange(call, self._link, self._settings)
+        except ClientError as problem:
+            # The frames within hold the key, and error reporters show what frames hold.
+            raise problem.with_traceback(None) from None
 
 
 class AsyncAccountSessions:

@@ -17,6 +17,7 @@ from guestpass.client.exchange import Call, exchange
 from guestpass.client.links import Connections, SyncLink
 from guestpass.client.results import IssuedSession, IssuedToken, Revoked
 from guestpass.client.settings import RETRIES, TIMEOUT, Settings, invalid
+from guestpass.client_error import ClientError
 from guestpass.coroutines import run_plain
 
 T = TypeVar("T")
@@ -85,7 +86,11 @@ class Client:
 
     def perform(self, call: Call[T]) -> T:
         """Carry out one call. Raises `ClientError`."""
-        return run_plain(exchange(call, self._link, self._settings))
+        try:
+            return run_plain(exchange(call, self._link, self._settings))
+        except ClientError as problem:
+            # The frames within hold the key, and error reporters show what frames hold.
+            raise problem.with_traceback(None) from None
 
 
 class AccountSessions:
