@@ -15,7 +15,7 @@ from sqlalchemy import create_engine
 
 from cli.conftest import ACCOUNT, Run
 from guestpass import Grant
-from guestpass.cli.store import shown
+from guestpass.stores.urls import shown
 from guestpass.records import AddSession, FindSessionById, SessionRecord
 from guestpass.stores import Store
 from guestpass.stores.tables import VERSION
