@@ -15,10 +15,10 @@ from sqlalchemy import create_engine
 
 from cli.conftest import ACCOUNT, Run
 from guestpass import Grant
-from guestpass.stores.urls import shown
 from guestpass.records import AddSession, FindSessionById, SessionRecord
 from guestpass.stores import Store
 from guestpass.stores.tables import VERSION
+from guestpass.stores.urls import shown
 from stores import postgres_servers, redis_servers, version_1
 
 

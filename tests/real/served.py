@@ -1,4 +1,4 @@
-"""`guestpass serve` at work as `docs/serve.md` shows it: before it nginx, behind nginx an API in Node, a store in Redis.
+"""`guestpass serve` at work as `docs/serve.md` shows it: nginx asks it for an API in Node; the store is in Redis.
 
 The page's files are run as they stand there, but for addresses; the store and the port come by the environment.
 """

@@ -114,10 +114,10 @@ def _lines(told: Mapping[str, object]) -> list[str]:
         mapping, several = as_mapping(value), as_collection(value)
         if mapping is not None:
             value = ", ".join(f"{key} {one}" for key, one in mapping.items())
-        elif several is not None:
-            value = ", ".join(map(str, several))
-        lines.append(visible(f"  {name.replace('_', ' ')}: {value or 'none'}"))
-    return lines
+        said = "" if several else f" {value or 'none'}"
+        lines.append(f"  {name.replace('_', ' ')}:{said}")
+        lines += [f"    {one}" for one in several or ()]
+    return [visible(line) for line in lines]
 
 
 def _read(path: str) -> str:

@@ -67,8 +67,11 @@ def purge(asked: argparse.Namespace) -> Answer:
 def _brought_up_to_date(asked: argparse.Namespace, *, make: bool) -> Answer:
     url = store_url(asked)
     before = schema_of(url)
-    with opened(asked, make=make) as store:
-        store.answer(FindKeyById(""))
+    with Progress() as progress:
+        # Large tables take their time, and do not say how much of it.
+        progress.show("bringing the store up to date ...")
+        with opened(asked, make=make) as store:
+            store.answer(FindKeyById(""))
     if before is None:
         return Answer({"store": shown(url), "version": None, "was": None}, [f"{shown(url)} {_is_ready(None)}."])
     was = "" if before.version in (0, before.newest) else f"; it was {before.version}"

@@ -27,6 +27,8 @@ _IN_TOML: Final = {
     "Policy(components=…)": "[components]",
     "Policy(roles=(…))": "roles",
     "Policy(roles=…)": "roles",
+    '="…"': ' = "…"',
+    '={"secret_key"}': ' = ["secret_key"]',
     "=True": " = true",
     "=False": " = false",
     "=None": " = false",
@@ -34,6 +36,7 @@ _IN_TOML: Final = {
 }
 
 
+_RULE: Final = re.compile(r"Rule\('([^']*)'\)")
 # ``Guard(realm='…'): …``: the argument is the key.
 _CALL: Final = re.compile(r"\A\w+\((\w+)=.*?\): ")
 
@@ -71,9 +74,8 @@ class Document:
         table.refuse_unknown()
         unknown = sorted(set(self._environ) - self._asked)
         if unknown:
-            meant = _meant(unknown[0], self._asked)
-            also = meant or "; a table has to be in the file for a variable to change it"
-            raise SettingsError(f"{unknown[0]}, in the environment: there is no such setting{also}")
+            also = meant(unknown[0], self._asked) or "; a table has to be in the file for a variable to change it"
+            raise SettingsError(f"{_named(unknown[0])}, in the environment: there is no such setting{also}")
 
     def variable(self, name: str) -> str | None:
         """A variable of the environment, None where it is not set."""
@@ -152,7 +154,7 @@ class Table:
         """Raise `SettingsError` for what nobody has asked for."""
         for key in self._content:
             if key not in self._asked:
-                self.wrong(key, f"there is no such setting{_meant(key, self._asked)}")
+                self.wrong(key, f"there is no such setting{meant(key, self._asked)}")
 
     def explaining(self, named: str = "") -> AbstractContextManager[None]:
         """What the library refuses inside the block is told as a fault of this table: see `explaining`."""
@@ -198,6 +200,7 @@ def explaining(name: str, where: str = "", named: str = "") -> Generator[None]:
         raise
     except ConfigurationError as problem:
         said = _CALL.sub(r"\1: ", str(problem).removeprefix(f"{named}: "))
+        said = _RULE.sub(r"[[rules]] (\1)", said)
         for ours, theirs in _IN_TOML.items():
             said = said.replace(ours, theirs)
         raise SettingsError(f"{_place(name, where)}: {said}") from None
@@ -211,6 +214,7 @@ def _named(key: str) -> str:
     return key if key.isprintable() and key.replace("_", "").replace("-", "").isalnum() else repr(key[:64])
 
 
-def _meant(key: str, known: Iterable[str]) -> str:
+def meant(key: str, known: Iterable[str]) -> str:
+    """What to add where `key` is none of those that are known: the one that was perhaps meant."""
     close = difflib.get_close_matches(key, sorted(known), 1)
     return f"; did you mean {close[0]}?" if close else ""

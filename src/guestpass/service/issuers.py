@@ -3,18 +3,19 @@
 Fetches nothing: an issuer's keys are asked for by its first token. Pure.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, TypedDict
 
 from guestpass.claims import ANY, Always, Claim, ClaimMapping, Source
 from guestpass.grants import Mode
 from guestpass.issuers import ANY_AUDIENCE, Audience, IssuerSettings, JwtIssuer
 from guestpass.keysets import KeySet
-from guestpass.service.document import Table
+from guestpass.policy import Policy
+from guestpass.service.document import Table, meant
 from guestpass.service.kinds import FLAG, PLATFORM, TEXT, URL, Kind, either, several, table_of, texts_or_one, whole
 from guestpass.token_profile import MAX_LEEWAY
 
-_MEANINGS: Final[Kind[Mapping[str, str | Collection[str]] | Collection[str]]] = either(
+_MEANINGS: Final[Kind[Mapping[str, tuple[str, ...]] | tuple[str, ...]]] = either(
     Kind("a list of what stands for itself", several(TEXT).read),
     Kind("a table from what the claim says to what it means here", table_of(texts_or_one(TEXT)).read),
 )
@@ -27,18 +28,18 @@ class _Common(TypedDict):
     mapping: ClaimMapping
 
 
-def read_issuers(top: Table, mode: Mode) -> tuple[JwtIssuer, ...]:
-    """The outside issuers that the file names. Raises `SettingsError`."""
-    return tuple(_issuer(table, mode) for table in top.tables("issuers"))
+def read_issuers(top: Table, mode: Mode, policy: Policy) -> tuple[JwtIssuer, ...]:
+    """The outside issuers that the file names; their claims mean what `policy` knows. Raises `SettingsError`."""
+    return tuple(_issuer(table, mode, policy) for table in top.tables("issuers"))
 
 
-def _issuer(table: Table, mode: Mode) -> JwtIssuer:
+def _issuer(table: Table, mode: Mode, policy: Policy) -> JwtIssuer:
     if "cognito" in table:
-        return _cognito(table, mode)
+        return _cognito(table, mode, policy)
     issuer = table.need("issuer", TEXT)
     table.called(issuer)
     settings: IssuerSettings = {
-        **_common(table, mode),
+        **_common(table, mode, policy),
         "algorithms": table.get("algorithms", several(TEXT, least=1), ("RS256",)),
         "typ": table.get("typ", TEXT, None),
         "require": table.get("require", table_of(TEXT), None),
@@ -54,22 +55,23 @@ def _issuer(table: Table, mode: Mode) -> JwtIssuer:
         return JwtIssuer(issuer, keys=keys, audience=audience, client_id=client_id, **settings)
 
 
-def _cognito(table: Table, mode: Mode) -> JwtIssuer:
+def _cognito(table: Table, mode: Mode, policy: Policy) -> JwtIssuer:
     with table.table("cognito") as pool:
         region, user_pool = pool.need("region", TEXT), pool.need("user_pool", TEXT)
     table.called(f"Cognito {user_pool}")
     client_id = table.need("client_id", texts_or_one(TEXT))
     custom_claims = table.get("custom_claims", FLAG, False)
-    common = _common(table, mode)
+    common = _common(table, mode, policy)
     table.refuse_unknown()
     with table.explaining():
         return JwtIssuer.cognito(region, user_pool, client_id, custom_claims=custom_claims, **common)
 
 
-def _common(table: Table, mode: Mode) -> _Common:
-    mapping = [_sources(table, name) for name in ("accounts", "roles", "components")]
+def _common(table: Table, mode: Mode, policy: Policy) -> _Common:
+    known = policy.all_components() | {f"{component}/*" for component in policy.components}
+    accounts = _sources(table, "accounts", None)
+    roles, components = _sources(table, "roles", policy.roles), _sources(table, "components", known)
     with table.explaining():
-        accounts, roles, components = mapping
         return {
             "leeway": table.get("leeway", whole(0, int(MAX_LEEWAY)), 30),
             "platform": table.get("platform", PLATFORM, ""),
@@ -87,14 +89,16 @@ def _audience(table: Table) -> Audience | None:
     return ANY_AUDIENCE
 
 
-def _sources(table: Table, name: str) -> tuple[Source, ...]:
-    return tuple(_source(one) for one in table.tables(name))
+def _sources(table: Table, name: str, known: Collection[str] | None) -> tuple[Source, ...]:
+    return tuple(_source(one, known) for one in table.tables(name))
 
 
-def _source(table: Table) -> Source:
+def _source(table: Table, known: Collection[str] | None) -> Source:
+    """One of the things that say what a token grants. What nobody knows would grant nothing, and be hard to find."""
     if "always" in table:
         names = table.need("always", several(TEXT, least=1))
         table.refuse_unknown()
+        _refuse_unknown_names(table, "always", names, known)
         return Always(*names)
     claim, separator = table.need("claim", TEXT), table.get("separator", _SEPARATOR, None)
     believed = table.get("any", FLAG, False)
@@ -102,7 +106,17 @@ def _source(table: Table) -> Source:
         table.refuse("say what the claim may mean: one of values and any = true")
     meanings = ANY if believed else table.need("values", _MEANINGS)
     table.refuse_unknown()
+    if isinstance(meanings, Mapping):
+        _refuse_unknown_names(table, "values", [one for means in meanings.values() for one in means], known)
+    elif meanings is not ANY:
+        _refuse_unknown_names(table, "values", meanings, known)
     return Claim(claim, meanings, separator)
+
+
+def _refuse_unknown_names(table: Table, key: str, names: Iterable[str], known: Collection[str] | None) -> None:
+    unknown = [] if known is None else [name for name in names if name not in known]
+    if unknown:
+        table.wrong(key, f"{unknown[0]!r} is none that this file names{meant(unknown[0], known or ())}")
 
 
 def _one_character(value: object) -> str:

@@ -11,7 +11,7 @@ from guestpass.service.settings import Listen
 
 
 @contextmanager
-def listening(listen: Listen) -> "Generator[socket.socket]":
+def listening(listen: Listen) -> Generator[socket.socket]:
     """The socket, bound; a Unix domain socket is gone afterwards. Raises OSError."""
     with _unix(listen.socket, listen.socket_mode) if listen.socket else _tcp(listen.host, listen.port) as bound:
         yield bound
@@ -19,14 +19,15 @@ def listening(listen: Listen) -> "Generator[socket.socket]":
 
 def address(bound: socket.socket) -> str:
     """Where a bound socket is, as an URL."""
-    if bound.family == socket.AF_UNIX:
-        return f"unix:{bound.getsockname()}"
-    host, port, *_ = bound.getsockname()
+    name = bound.getsockname()
+    if isinstance(name, str):
+        return f"unix:{name}"
+    host, port, *_ = name
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextmanager
-def _tcp(host: str, port: int) -> "Generator[socket.socket]":
+def _tcp(host: str, port: int) -> Generator[socket.socket]:
     flags = socket.AI_PASSIVE
     family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)[0]
     # With the protocol said: only then does asyncio send small pieces at once (TCP_NODELAY).
@@ -37,7 +38,7 @@ def _tcp(host: str, port: int) -> "Generator[socket.socket]":
 
 
 @contextmanager
-def _unix(path: str, mode: int) -> "Generator[socket.socket]":
+def _unix(path: str, mode: int) -> Generator[socket.socket]:
     _clear(path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bound:
         # Nobody may connect between its making and its permissions.

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from guestpass.policy import Policy
+from guestpass.principal import ACCOUNT_SESSION, IDENTITY_TOKEN, PUBLISHABLE_KEY, SECRET_KEY, SIGNED_TOKEN
 from guestpass.rules import Need, Rule
 from guestpass.service.document import Table
-from guestpass.service.kinds import FLAG, NAME, TEXT, Kind, either, several, texts_or_one
+from guestpass.service.kinds import FLAG, NAME, TEXT, Kind, either, one_of, several, texts_or_one
 
 
 def _none(value: object) -> None:
@@ -20,11 +21,13 @@ _PLACES: Final = Kind('places such as "path:tenant", "query:account_id", "header
 _FLAG: Final[Kind[object]] = FLAG
 _ACCOUNT: Final = either(_FLAG, _PLACES)
 
+_KIND: Final = one_of(SECRET_KEY, PUBLISHABLE_KEY, ACCOUNT_SESSION, SIGNED_TOKEN, IDENTITY_TOKEN)
+
 _NEEDS: Final[Mapping[str, Kind[object]]] = {
     "component": NAME,
     "feature": NAME,
     "role": _ROLE,
-    "kinds": several(NAME, least=1),
+    "kinds": several(_KIND, least=1),
     "account": _ACCOUNT,
     "mints": FLAG,
     "public": FLAG,
@@ -42,7 +45,9 @@ def read_policy(top: Table) -> Policy:
     with top.table("components") as table:
         components = table.entries(several(NAME), NAME)
     rules = [_rule(table) for table in top.tables("rules")]
-    with top.explaining("Policy()"):
+    if not (roles or components or rules):
+        top.wrong("components", "is missing: name the components that a session can enable")
+    with top.explaining():
         return Policy(*rules, components=components, roles=roles)
 
 

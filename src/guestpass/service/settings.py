@@ -6,7 +6,7 @@ secret, of which it knows only the place. Pure.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from guestpass.forward_auth import ProxyName
@@ -108,7 +108,7 @@ class Settings:
     mode: Mode
     realm: str
     account_header: str
-    store: str | None
+    store: str | None = field(repr=False)
     store_file: str | None
     listen: Listen
     health: str
@@ -131,7 +131,7 @@ def read_settings(text: str, name: str, environ: Mapping[str, str]) -> Settings:
     document = Document(text, name, environ)
     with document.top() as top:
         mode: Mode = top.get("mode", MODE, "live")
-        issuers = read_issuers(top, mode)
+        policy = read_policy(top)
         store, store_file = _store(top, document)
         settings = Settings(
             name=name,
@@ -142,11 +142,11 @@ def read_settings(text: str, name: str, environ: Mapping[str, str]) -> Settings:
             store_file=store_file,
             listen=_listen(top),
             health=top.get("health", _PATH, "/health"),
-            policy=read_policy(top),
+            policy=policy,
             credentials=_credentials(top),
             owners=read_ownership(top),
             signed_tokens=_signed_tokens(top),
-            issuers=issuers,
+            issuers=read_issuers(top, mode, policy),
             forward_auth=_forward_auth(top),
             issuing=_issuing(top),
         )
@@ -167,11 +167,16 @@ def _check(top: Table, settings: Settings) -> None:
         top.wrong("components", "is missing: a session enables components, so name those there are")
     if listen.workers > 1 and (settings.store or "").startswith("memory:"):
         top.wrong("store", "memory:// is kept by one process alone: name a store that the workers share, or one worker")
-    served = [settings.health]
-    if settings.forward_auth is not None:
-        served.append(settings.forward_auth.path)
-    if len(set(served)) < len(served):
-        top.wrong("health", "is where [forward_auth] listens as well: path, there or here")
+    if settings.forward_auth is not None and settings.health == settings.forward_auth.path:
+        top.wrong("health", "is where [forward_auth] listens as well: change its path, or this")
+    known = [issuer.issuer for issuer in settings.issuers]
+    if settings.signed_tokens is not None:
+        known.append(settings.signed_tokens.issuer)
+    twice = next((issuer for issuer in known if known.count(issuer) > 1), None)
+    if twice is not None:
+        top.wrong(
+            "issuers", f"{twice} is there twice, [signed_tokens] included: an issuer's tokens are read in one way"
+        )
 
 
 def _store(top: Table, document: Document) -> tuple[str | None, str | None]:
@@ -207,12 +212,15 @@ def _listen(top: Table) -> Listen:
 
 def _credentials(top: Table) -> Credentials:
     with top.table("credentials") as table:
-        return Credentials(
+        found = Credentials(
             secret_key_prefix=table.get("secret_key_prefix", _PREFIX, "sk"),
             publishable_key_prefix=table.get("publishable_key_prefix", _PREFIX, "pk"),
             client_secret_prefix=table.get("client_secret_prefix", _PREFIX, "cs"),
             checksum=table.get("checksum", FLAG, True),
         )
+        if len({found.secret_key_prefix, found.publishable_key_prefix, found.client_secret_prefix}) < 3:
+            table.refuse("two kinds of credential would begin alike, and nobody could tell them apart")
+        return found
 
 
 def _signed_tokens(top: Table) -> SignedTokens | None:

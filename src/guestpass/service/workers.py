@@ -1,7 +1,7 @@
 """Several processes that serve on one socket, and the one that looks after them.
 
 Each builds the service for itself, from the same text of the same file, and shares nothing with the others but the
-socket and the store. One that ends is replaced; one that cannot start ends them all.
+socket and the store. One that ends is replaced; one that cannot start at the beginning ends them all.
 """
 
 import logging
