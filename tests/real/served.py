@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def staged(folder: Path, **environment: str) -> Iterator[Stage]:
             nginx = Program(*command)
             try:
                 proxied = Proxied("nginx", address, None, serve)  # type: ignore[arg-type] # it has other credentials
-                _until(lambda: proxied.ask("/health").status == 200)
+                until(lambda: proxied.ask("/health").status == 200)
                 yield Stage(store, serve, proxied, key, place)
             finally:
                 nginx.end()
@@ -122,16 +123,17 @@ def _node_api(folder: Path) -> Iterator[int]:
     node, _ = _node("the API of docs/serve.md")
     api = Program(node, file)
     try:
-        _until(lambda: ask(port, "/health").status == 500)
+        until(lambda: ask(port, "/health").status == 500)
         yield port
     finally:
         api.end()
 
 
-def _until(happened: Any) -> None:
+def until(happened: Callable[[], object]) -> None:
+    """Wait until it has happened; until then nobody may be there to ask."""
     end = time.monotonic() + WAIT
     while time.monotonic() < end:
-        with suppress(OSError):
+        with suppress(OSError, HTTPException):
             if happened():
                 return
         time.sleep(0.05)

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from demo_program import CREDENTIAL
-from real.programs import WAIT
-from real.proxies import bearer, shown
-from real.served import PAGE, Serve, Stage, ask, guestpass, mint, staged
+from guestpass.forward_auth import ProxyName
+from real import proxies
+from real.programs import WAIT, Program
+from real.proxies import Proxied, bearer, shown
+from real.served import PAGE, Serve, Stage, ask, guestpass, mint, staged, until
 
 pytestmark = pytest.mark.real
 
@@ -147,6 +149,52 @@ def test_several_processes_serve_as_one(tmp_path: Path) -> None:
                 assert two.ask(LOGS, bearer(session["client_secret"])).code == "session_revoked"
         assert two.serve.terminate() == 0
         assert "Traceback" not in two.serve.said
+
+
+ASKING = {
+    "traefik": ("address: http://127.0.0.1:9000/", "address: http://127.0.0.1:9000/_guestpass"),
+    "caddy": ("uri /", "uri /_guestpass"),
+    "envoy": ("path_prefix: /check", "path_prefix: /_guestpass"),
+}
+"""What the page says is to be changed for each of the other proxies."""
+
+
+@pytest.mark.parametrize("proxy", ASKING)
+def test_the_other_proxies_ask_where_the_page_says(
+    proxy: ProxyName, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("gp")
+    before, after = ASKING[proxy]
+    assert f"`{after}`" in PAGE.read_text()
+
+    def changed(name: str) -> str:
+        whole = shown(name)
+        assert whole.count(before) == 1
+        return whole.replace(before, after)
+
+    monkeypatch.setattr(proxies, "shown", changed)
+    file = folder / "guestpass.toml"
+    file.write_text(shown("guestpass.toml", PAGE))
+    place = {"GUESTPASS_STORE": f"sqlite:///{folder}/guestpass.db", "GUESTPASS__LISTEN__PORT": "0"}
+    key = guestpass("keys", "create", "--platform", "acme", **place)
+    serve = Serve("--config", str(file), GUESTPASS__FORWARD_AUTH__PROXY=proxy, **place)
+    try:
+        with proxies.uvicorn("upstream:app") as (_, api):
+            command, address = proxies.STARTED[proxy](folder, f"127.0.0.1:{serve.port}", f"127.0.0.1:{api}")
+            program = Program(*command)
+            try:
+                through = Proxied(proxy, address, None, serve)  # type: ignore[arg-type] # it has other credentials
+                until(lambda: through.ask("/health").status == 200)
+                answer = through.ask(LOGS, bearer(key))
+                assert answer.status == 200
+                assert answer.seen["guestpass-account"] == ["acct_1"]
+                refused = through.ask("/v1/voicemails", bearer(key))
+                assert (refused.status, refused.code) == (400, "account_missing")
+                assert through.ask(LOGS).code == "credential_missing"
+            finally:
+                program.end()
+    finally:
+        serve.end()
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
