@@ -18,7 +18,6 @@ from guestpass import Grant
 from guestpass.records import AddSession, FindSessionById, SessionRecord
 from guestpass.stores import Store
 from guestpass.stores.tables import VERSION
-from guestpass.stores.urls import shown
 from stores import postgres_servers, redis_servers, version_1
 
 
@@ -180,10 +179,3 @@ def test_a_password_is_no_argument(run: Run, url: str) -> None:
     assert (code, out) == (2, "")
     assert "GUESTPASS_STORE" in err
     assert "hunter22" not in err
-
-
-def test_a_url_is_shown_without_its_secrets() -> None:
-    assert shown("postgresql://user:hunter22@db.example:5432/guestpass?password=hunter22") == (
-        "postgresql://db.example:5432/guestpass"
-    )
-    assert shown("sqlite:////var/lib/guestpass.db") == "sqlite:////var/lib/guestpass.db"

@@ -44,7 +44,7 @@ def held(text: str, environ: dict[str, str]) -> None:
         said = str(problem)
     else:
         return
-    assert re.match(r"'?(guestpass\.toml|GUESTPASS_)", said)
+    assert re.match(r"['\"]?(guestpass\.toml|GUESTPASS_)", said)
     assert "\n" not in said
 
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from guestpass.asgi_types import Receive, Scope, Send
 from guestpass.errors import StoreUnavailable
@@ -78,6 +79,18 @@ def test_what_is_for_no_part_is_refused() -> None:
     answer = application(question=False, issuing=False).get("/ask")
     assert (answer.status_code, answer.json()["code"]) == (404, "rule_missing")
     assert application(question=False, issuing=False).head("/ask").content == b""
+
+
+def test_a_handshake_for_no_part_is_closed() -> None:
+    client = application(question=False, issuing=False)
+    with pytest.raises(WebSocketDisconnect) as closed, client.websocket_connect("/v1/events"):
+        pass
+    assert closed.value.code == 3003
+
+
+def test_a_server_starts_and_ends_it() -> None:
+    with application() as client:
+        assert client.get("/health").status_code == 200
 
 
 def test_readiness_says_only_whether() -> None:

@@ -174,6 +174,19 @@ def test_a_register_that_does_not_answer_is_503_at_both_doors(store: str) -> Non
         register.close()
 
 
+def test_the_registers_token_is_in_a_file(tmp_path: Path, store: str) -> None:
+    lines = f'register = "https://a.example/owns"\ntoken_file = "{tmp_path}/secret"'
+    text = sound().replace("single_platform = true", lines)
+    secret_file(tmp_path, "a-token\n")
+    service = made(text, GUESTPASS_STORE=store)
+    assert "a-token" not in repr(service)
+    service.close()
+    secret_file(tmp_path, "two words")
+    said = refusal(text, GUESTPASS_STORE=store)
+    assert said.startswith("guestpass.toml, [ownership]: token_file: what is in")
+    assert "two words" not in said
+
+
 def test_a_sqlite_file_is_never_made(tmp_path: Path) -> None:
     said = refusal(SOUND, GUESTPASS_STORE=f"sqlite:///{tmp_path}/nothing.db")
     assert "guestpass store init" in said

@@ -43,6 +43,17 @@ def test_a_unix_domain_socket_has_its_permissions_and_goes(tmp_path: Path) -> No
     assert not path.exists()
 
 
+def test_nobody_may_connect_before_it_has_its_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, seen = tmp_path / "s", []
+
+    def chmod(name: str, mode: int) -> None:
+        seen.append((stat.S_IMODE(os.stat(name).st_mode), mode))
+
+    monkeypatch.setattr("guestpass.service.listening.os.chmod", chmod)
+    with listening(on(path, mode=0o666)):
+        assert seen == [(0o600, 0o666)]
+
+
 def test_one_that_was_left_behind_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as left:

@@ -272,6 +272,13 @@ RULE = '[[rules]]\nmatch = "GET /v1/call_logs"\ncomponent = "call_logs"\n'
             issuer('audience = "x"', 'components = { always = ["call_logs/transcript"] }'),
             "always: 'call_logs/transcript' is none that this file names; did you mean call_logs/transcripts?",
         ),
+        (issuer('audience = "x"', "leeway = 301"), "leeway: has to be a whole number from 0 to 300"),
+        (issuer('audience = "x"', 'require = "x"'), "require: has to be a table, each value a text"),
+        (
+            issuer('audience = "x"', 'accounts = { claim = "g", separator = "", values = ["a"] }'),
+            "[[accounts]] number 1: separator: has to be what stands between two values",
+        ),
+        (issuer('audience = "x"', 'accounts = "all"'), "(https://a.example): accounts: has to be a list of tables"),
         (issuer('audience = "x"', 'algorithms = ["HS256"]'), "need keys given in code"),
         (
             sound(end='[[issuers]]\nclient_id = "x"\ncognito = { region = "r", user_pool = "p" }\n'

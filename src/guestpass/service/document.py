@@ -196,8 +196,6 @@ def explaining(name: str, where: str = "", named: str = "") -> Generator[None]:
     """
     try:
         yield
-    except SettingsError:
-        raise
     except ConfigurationError as problem:
         said = _CALL.sub(r"\1: ", str(problem).removeprefix(f"{named}: "))
         said = _RULE.sub(r"[[rules]] (\1)", said)

@@ -72,12 +72,13 @@ def _common(table: Table, mode: Mode, policy: Policy) -> _Common:
     accounts = _sources(table, "accounts", None)
     roles, components = _sources(table, "roles", policy.roles), _sources(table, "components", known)
     with table.explaining():
-        return {
-            "leeway": table.get("leeway", whole(0, int(MAX_LEEWAY)), 30),
-            "platform": table.get("platform", PLATFORM, ""),
-            "mode": mode,
-            "mapping": ClaimMapping(accounts=accounts, roles=roles, components=components),
-        }
+        mapping = ClaimMapping(accounts=accounts, roles=roles, components=components)
+    return {
+        "leeway": table.get("leeway", whole(0, int(MAX_LEEWAY)), 30),
+        "platform": table.get("platform", PLATFORM, ""),
+        "mode": mode,
+        "mapping": mapping,
+    }
 
 
 def _audience(table: Table) -> Audience | None:
@@ -119,10 +120,10 @@ def _refuse_unknown_names(table: Table, key: str, names: Iterable[str], known: C
         table.wrong(key, f"{unknown[0]!r} is none that this file names{meant(unknown[0], known or ())}")
 
 
-def _one_character(value: object) -> str:
+def _between(value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 8 or not value.isprintable():
         raise ValueError
     return value
 
 
-_SEPARATOR: Final = Kind('what stands between two values, such as " "', _one_character)
+_SEPARATOR: Final = Kind('what stands between two values, such as " "', _between)

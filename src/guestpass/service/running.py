@@ -52,7 +52,8 @@ def set_up_log() -> None:
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     logging.getLogger("guestpass").setLevel(logging.INFO)
-    logging.getLogger("guestpass.access").setLevel(logging.INFO)
+    # There is none on purpose: a handshake is answered as the plain request that it is here.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "WebSocket library" not in record.getMessage())
 
 
 class _Server(uvicorn.Server):
