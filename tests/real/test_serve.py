@@ -207,9 +207,12 @@ def test_it_ends_in_good_order(tmp_path: Path, workers: str, number: signal.Sign
     guestpass("store", "init", "--store", store)
     text = file.read_text().replace('host = "127.0.0.1"\nport = 9000', f'socket = "{path}"\nworkers = {workers}')
     file.write_text(text)
-    serve = Serve("--config", str(file), GUESTPASS_STORE=store)
+    serve = Serve("--config", str(file), GUESTPASS_STORE=store, GUESTPASS__FORWARD_AUTH__TRUSTED="unix")
     try:
         assert serve.told["url"] == f"unix:{path}"
+        asked = ("X-Original-Method: GET", f"X-Original-URI: {LOGS}")
+        by_socket = Proxied("nginx", path, None, serve)  # type: ignore[arg-type] # it has no credentials
+        assert by_socket.ask("/_guestpass", *asked).code == "credential_missing"
         assert serve.terminate(number) == 0
     finally:
         serve.end()

@@ -167,8 +167,13 @@ def _check(top: Table, settings: Settings) -> None:
         top.wrong("components", "is missing: a session enables components, so name those there are")
     if listen.workers > 1 and (settings.store or "").startswith("memory:"):
         top.wrong("store", "memory:// is kept by one process alone: name a store that the workers share, or one worker")
-    if settings.forward_auth is not None and settings.health == settings.forward_auth.path:
-        top.wrong("health", "is where [forward_auth] listens as well: change its path, or this")
+    if settings.forward_auth is not None:
+        if settings.health == settings.forward_auth.path:
+            top.wrong("health", "is where [forward_auth] listens as well: change its path, or this")
+        by_socket, trusted = listen.socket is not None, settings.forward_auth.trusted
+        if not any((peer == "unix") == by_socket for peer in trusted):
+            who = '"unix", for the socket of [listen]' if by_socket else "an address, for the port of [listen]"
+            raise SettingsError(f"{settings.name}, [forward_auth]: trusted: has to name {who}, or nobody can ask")
     known = [issuer.issuer for issuer in settings.issuers]
     if settings.signed_tokens is not None:
         known.append(settings.signed_tokens.issuer)
