@@ -250,4 +250,5 @@ if __name__ == "__main__":
     assert done.returncode == 1
     assert "a worker cannot start: " in done.stderr
     assert "there is no store in" in done.stderr
+    assert "has ended with 1 before it served" in done.stderr
     assert "Traceback" not in done.stderr

@@ -331,6 +331,12 @@ def test_a_password_may_come_by_the_environment_and_leaves_the_file_aside() -> N
     assert (found.store, found.store_file) == (url, None)
 
 
+def test_a_variable_turns_nothing_on() -> None:
+    text = sound(without="[issuing]\n")
+    for variable in ("GUESTPASS__ISSUING", "GUESTPASS__ISSUING__PATH"):
+        assert f"{variable}, in the environment: there is no such setting" in refusal(text, **{variable: "/"})
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
@@ -350,6 +356,8 @@ def test_a_password_may_come_by_the_environment_and_leaves_the_file_aside() -> N
         ),
         ("GUESTPASS__RULES", "x", "GUESTPASS__RULES, in the environment: there is no such setting"),
         ("GUESTPASS__SIGNED_TOKENS__ISSUER", "x", "GUESTPASS__SIGNED_TOKENS__ISSUER, in the environment: there is no"),
+        ("GUESTPASS__SIGNED_TOKENS", "x", "GUESTPASS__SIGNED_TOKENS, in the environment: there is no such setting"),
+        ("GUESTPASS__OWNERSHIP", "x", "GUESTPASS__OWNERSHIP, in the environment: there is no such setting"),
         ("GUESTPASS__STORE", "memory://", "did you mean GUESTPASS_STORE?"),
     ],
 )

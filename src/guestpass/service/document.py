@@ -2,7 +2,8 @@
 
 Strict: what nobody asked for is refused, with the name that was perhaps meant. A variable stands for a key of the
 file and wins over it: ``GUESTPASS__LISTEN__PORT`` is ``port`` in ``[listen]``. Knows nothing of what any key means.
-Every refusal is one line that names the file, the table and the key, and quotes no value, which may be a secret. Pure.
+Every refusal is one line that names the file, the table and the key; a value, which may be a secret, is never quoted
+here. Pure.
 """
 
 import difflib
@@ -34,7 +35,6 @@ _IN_TOML: Final = {
     "=None": " = false",
     "=…": "",
 }
-
 
 _RULE: Final = re.compile(r"Rule\('([^']*)'\)")
 # ``Guard(realm='…'): …``: the argument is the key.
@@ -97,6 +97,11 @@ class Table:
     def __contains__(self, key: str) -> bool:
         self._asked.add(key)
         return key in self._content or self._variable(key) is not None
+
+    def has_table(self, key: str) -> bool:
+        """Whether the file has a table called `key`. A variable cannot turn on what a table turns on."""
+        self._asked.add(key)
+        return key in self._content
 
     def need(self, key: str, kind: Kind[T]) -> T:
         """The value of a key that has to be there."""

@@ -34,7 +34,7 @@ def read_issuers(top: Table, mode: Mode, policy: Policy) -> tuple[JwtIssuer, ...
 
 
 def _issuer(table: Table, mode: Mode, policy: Policy) -> JwtIssuer:
-    if "cognito" in table:
+    if table.has_table("cognito"):
         return _cognito(table, mode, policy)
     issuer = table.need("issuer", TEXT)
     table.called(issuer)

@@ -47,7 +47,7 @@ def _listed(text: str) -> object:
 
 _WORDS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
-TEXT: Final = Kind("a text", _text)
+TEXT: Final = Kind("a text in one line", _text)
 FLAG: Final = Kind("true or false", _flag, lambda text: _WORDS.get(text, text))
 
 

@@ -85,11 +85,11 @@ Owners: TypeAlias = SinglePlatform | Listed | AskRegister
 
 def read_ownership(top: Table) -> Owners:
     """Whose an account is, as the file has it. Raises `SettingsError` unless it says so in exactly one way."""
-    if "ownership" not in top:
+    if not top.has_table("ownership"):
         top.wrong("ownership", f"is missing: whose an account is, [ownership] with {_HOW}")
     with top.table("ownership") as table:
-        single = table.get("single_platform", FLAG, False)
-        listed, register = "platforms" in table, table.get("register", URL, None)
+        single, listed = table.get("single_platform", FLAG, False), table.has_table("platforms")
+        register = table.get("register", URL, None)
         token_file = table.get("token_file", TEXT, None)
         if [single, listed, register is not None].count(True) != 1:
             table.refuse(f"say it in one way: {_HOW}")

@@ -229,7 +229,7 @@ def _credentials(top: Table) -> Credentials:
 
 
 def _signed_tokens(top: Table) -> SignedTokens | None:
-    if "signed_tokens" not in top:
+    if not top.has_table("signed_tokens"):
         return None
     with top.table("signed_tokens") as table:
         return SignedTokens(
@@ -242,7 +242,7 @@ def _signed_tokens(top: Table) -> SignedTokens | None:
 
 
 def _forward_auth(top: Table) -> ForwardAuth | None:
-    if "forward_auth" not in top:
+    if not top.has_table("forward_auth"):
         return None
     with top.table("forward_auth") as table:
         return ForwardAuth(
@@ -256,7 +256,7 @@ def _forward_auth(top: Table) -> ForwardAuth | None:
 
 
 def _issuing(top: Table) -> Issuing | None:
-    if "issuing" not in top:
+    if not top.has_table("issuing"):
         return None
     with top.table("issuing") as table:
         path = table.get("path", _BELOW, "/")

@@ -55,9 +55,10 @@ class Workers:
         """Serve until SIGINT or SIGTERM; answers the exit code. Calls `serving` once all of them do."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._leave)
-        processes = [self._start() for _ in range(self._count)]
+        processes: list[SpawnProcess] = []
         code = 0
         try:
+            processes.extend(self._start() for _ in range(self._count))
             if self._all_serve(processes):
                 serving()
                 while not self._leaving:
@@ -73,8 +74,10 @@ class Workers:
         serving = 0
         while serving < len(processes) and not self._leaving:
             serving += self._wait(processes)
-            if not all(process.is_alive() for process in processes):
-                return False
+            for process in processes:
+                if not self._leaving and not process.is_alive():
+                    log.error("worker %s has ended with %s before it served", process.pid, process.exitcode)
+                    return False
         return not self._leaving
 
     def _replace(self, processes: list[SpawnProcess]) -> None:
