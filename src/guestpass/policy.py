@@ -190,7 +190,10 @@ class Policy:
     def close(self, grant: Grant) -> Grant:
         """`grant` with everything spelled out: a role brings the lower ones, ``call_logs/*`` every feature, a
         feature its component. What the policy does not know is worth nothing and falls away."""
-        return replace(grant, components=self._close_components(grant.components), roles=self.close_roles(grant.roles))
+        components, roles = self._close_components(grant.components), self.close_roles(grant.roles)
+        if components == grant.components and roles == grant.roles:
+            return grant
+        return replace(grant, components=components, roles=roles)
 
     def _close_components(self, given: Names) -> Names:
         if given is ALL:
