@@ -18,7 +18,8 @@ from audit.sound import DJANGO_URLS, SOUND
 from guestpass import ConfigurationError, Guard, Rule, needs
 from guestpass.asgi import GuardMiddleware
 from guestpass.audit import audit
-from guestpass.audit.inventory import ACCOUNT_NAMES, tables_of
+from guestpass.audit.inventory import tables_of
+from guestpass.audit.route import ACCOUNT_NAMES
 from guestpass.audit.rows import rows_of
 from guestpass.audit.staging import staged
 from guestpass.audit.stand_ins import Patches

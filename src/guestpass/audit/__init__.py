@@ -6,7 +6,7 @@ Loads no framework that the application has not loaded.
 
 from guestpass.audit.auditing import Audit, audit
 from guestpass.audit.findings import KINDS, Accepted, Finding, Location
-from guestpass.audit.inventory import ACCOUNT_NAMES, Route
+from guestpass.audit.route import ACCOUNT_NAMES, Route
 from guestpass.audit.rows import Row
 
 __all__ = ["ACCOUNT_NAMES", "KINDS", "Accepted", "Audit", "Finding", "Location", "Route", "Row", "audit"]

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from guestpass.asgi_types import ASGIApp
 from guestpass.audit.checks import names_account
 from guestpass.audit.findings import Finding
-from guestpass.audit.inventory import Table
+from guestpass.audit.route import Table
 from guestpass.audit.rows import Row
 from guestpass.audit.samples import ACCOUNT, OTHER_ACCOUNT
 from guestpass.audit.sending import Interface, Sent, send_asgi, send_wsgi

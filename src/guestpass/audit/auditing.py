@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from guestpass.audit import checks
 from guestpass.audit.asking import Answered, ask
 from guestpass.audit.findings import Accepted, Finding, sift
-from guestpass.audit.inventory import ACCOUNT_NAMES, Route, Table, tables_of
+from guestpass.audit.inventory import tables_of
+from guestpass.audit.route import ACCOUNT_NAMES, Route, Table
 from guestpass.audit.rows import Row, rows_of
 from guestpass.errors import ConfigurationError, RulesCompete
 from guestpass.guard import Guard

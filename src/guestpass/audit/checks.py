@@ -6,7 +6,7 @@ from typing import cast
 
 from guestpass.audit.findings import Finding, says_something
 from guestpass.audit.handlers import needs_above
-from guestpass.audit.inventory import Parameter, Route
+from guestpass.audit.route import Parameter, Route
 from guestpass.audit.rows import Row, inner_path
 from guestpass.guard import Guard
 from guestpass.guarded import Guarded, doors_of, is_protection, is_starlette, isinstance_of

@@ -14,7 +14,7 @@ from django.utils.regex_helper import normalize  # type: ignore[import-untyped]
 
 from guestpass.asgi_types import ASGIApp, Receive, Scope, Send
 from guestpass.audit.handlers import location_of, marked, module_of, name_of
-from guestpass.audit.inventory import Parameter, Route, Standing
+from guestpass.audit.route import Look, Parameter, Route, Standing
 from guestpass.audit.samples import fitting, value_for
 from guestpass.audit.sending import Interface
 from guestpass.audit.stand_ins import Patches, Reached, answer, answer_wsgi
@@ -25,7 +25,7 @@ _CONVERTER: Final = re.compile(r"<(?:[^>:]+:)?([^>]+)>")
 _GROUP: Final = re.compile(r"%\((\w+)\)s")
 
 
-def read(thing: object, standing: Standing) -> "DjangoTable | None":
+def read(thing: object, standing: Standing, _: Look) -> "DjangoTable | None":
     """The table of the project that a handler serves."""
     return DjangoTable(thing, standing) if isinstance_of(thing, BaseHandler) else None
 

@@ -9,7 +9,7 @@ from werkzeug.routing import BaseConverter
 from werkzeug.routing import Rule as WerkzeugRule
 
 from guestpass.audit.handlers import location_of, module_of, name_of
-from guestpass.audit.inventory import Parameter, Route, Standing, method_of
+from guestpass.audit.route import Look, Parameter, Route, Standing, method_of
 from guestpass.audit.samples import fitting, value_for
 from guestpass.audit.sending import Interface
 from guestpass.audit.stand_ins import Patches, Reached, answer_wsgi
@@ -20,7 +20,7 @@ from guestpass.rules import HTTP_METHODS
 from guestpass.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-def read(thing: object, standing: Standing) -> "FlaskTable | None":
+def read(thing: object, standing: Standing, _: Look) -> "FlaskTable | None":
     """The table of an application, where what is called is the application itself and nothing before it."""
     app = method_of(thing, "wsgi_app")
     return FlaskTable(cast("Flask", app), standing) if isinstance_of(app, Flask) else None

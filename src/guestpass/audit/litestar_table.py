@@ -12,7 +12,7 @@ from litestar.utils import normalize_path
 
 from guestpass.asgi_types import ASGIApp, Receive, Scope, Send
 from guestpass.audit.handlers import location_of, marked, module_of, name_of
-from guestpass.audit.inventory import Parameter, Route, Standing, Where
+from guestpass.audit.route import Look, Parameter, Route, Standing, Where
 from guestpass.audit.samples import value_for
 from guestpass.audit.sending import Interface
 from guestpass.audit.stand_ins import Patches, Reached, answer
@@ -20,7 +20,7 @@ from guestpass.guarded import isinstance_of
 from guestpass.rules import WEBSOCKET
 
 
-def read(thing: object, standing: Standing) -> "LitestarTable | None":
+def read(thing: object, standing: Standing, _: Look) -> "LitestarTable | None":
     """The table of an application."""
     return LitestarTable(cast("Litestar", thing), standing) if isinstance_of(thing, Litestar) else None
 

@@ -6,7 +6,7 @@ The rule is the policy's own answer for a request that the route takes, so it ca
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from guestpass.audit.inventory import Route, shown_methods
+from guestpass.audit.route import Route, shown_methods
 from guestpass.policy import Policy
 from guestpass.rules import HTTP_METHODS, WEBSOCKET, Rule
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from guestpass.audit.findings import Accepted
-from guestpass.audit.inventory import ACCOUNT_NAMES
+from guestpass.audit.route import ACCOUNT_NAMES
 from guestpass.errors import ConfigurationError
 
 FILE: Final = "pyproject.toml"

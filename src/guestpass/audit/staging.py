@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import cast
 
 from guestpass.asgi import GuardMiddleware
-from guestpass.audit.inventory import Table
+from guestpass.audit.route import Table
 from guestpass.audit.stand_ins import Patches, Reached
 from guestpass.audit.twin import Twin
 from guestpass.guarded import Guarded, doors_of

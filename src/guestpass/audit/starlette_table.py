@@ -10,7 +10,7 @@ from starlette.routing import PARAM_REGEX, Host, Match, Mount, Router
 
 from guestpass.asgi_types import ASGIApp, Receive, Scope, Send
 from guestpass.audit.handlers import location_of, module_of, name_of
-from guestpass.audit.inventory import ACCOUNT_NAMES, Parameter, Route, Standing, Where, tables_of
+from guestpass.audit.route import ACCOUNT_NAMES, Look, Parameter, Route, Standing, Where
 from guestpass.audit.samples import fitting, value_for
 from guestpass.audit.sending import Interface
 from guestpass.audit.stand_ins import Patches, Reached, answer
@@ -22,21 +22,21 @@ _NAME = re.compile(r"\{[A-Za-z0-9_]+")
 _OWN: Final = ("fastapi.", "starlette.")
 
 
-def read(thing: object, standing: Standing) -> "StarletteTable | None":
+def read(thing: object, standing: Standing, look: Look) -> "StarletteTable | None":
     """The table of a router."""
-    return StarletteTable(cast("Router", thing), standing) if isinstance_of(thing, Router) else None
+    return StarletteTable(cast("Router", thing), standing, look) if isinstance_of(thing, Router) else None
 
 
 class StarletteTable:
     """The table of one router, without what it mounts."""
 
-    def __init__(self, router: Router, standing: Standing) -> None:
+    def __init__(self, router: Router, standing: Standing, look: Look) -> None:
         self.subject: Final = router
         self.standing: Final = standing
         self.interface: Final[Interface] = "asgi"
         self._sites: Final = list(own_sites(router.routes))
         self._open: Final = {
-            id(app) for site in self._sites if _is_mount(site) and tables_of(app := _app_of(site), standing)
+            id(app) for site in self._sites if _is_mount(site) and look(app := _app_of(site), standing)
         }
 
     def routes(self, names: frozenset[str]) -> Iterator[Route]:
