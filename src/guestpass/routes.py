@@ -83,7 +83,7 @@ def read_routes(router: Router) -> list[RouteRule]:
     would be judged by the rule of one route and reach another that asks for something else.
     """
     sites = list(_walk(router.routes, _Place("", exact=True, host="")))
-    if not _shows_all(router):
+    if not shows_all(router):
         sites.append(_everything("what no route takes"))
     rules = [site.rule() for site in sites]
     places = {id(rule.rule): place for place, rule in enumerate(rules)}
@@ -99,7 +99,7 @@ def own_sites(routes: Iterable[BaseRoute]) -> Iterator[Site]:
     yield from _walk(routes, _Place("", exact=True, host="", opens=False))
 
 
-def _shows_all(app: object) -> bool:
+def shows_all(app: object) -> bool:
     """Whether an application's routes are all there is: what none of them takes is not found."""
     router = getattr(app, "router", app)
     default, not_found = getattr(router, "default", None), getattr(router, "not_found", None)
@@ -158,7 +158,7 @@ def _visit(entry: "Entry", place: _Place) -> Iterator[Site]:
             yield replace(_everything(entry.label, host), template="/{mounted}", entry=entry)
             return
         yield from _walk(entry.routes, replace(place, host=host))
-        if not _shows_all(route.app):
+        if not shows_all(route.app):
             yield _everything(entry.label, host)
     elif isinstance(route, Mount):
         if getattr(route.app, "root_path", ""):

@@ -10,21 +10,24 @@ from flask import Blueprint, Flask
 from flask.views import MethodView
 from litestar import Controller, Litestar
 from litestar import get as litestar_get
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Host, Mount, Route, WebSocketRoute
+from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import guestpass.fastapi
 import guestpass.flask
 import guestpass.starlette
 from audit.gaps import LITESTAR_RULE, LOGS, django, litestar, litestar_events, marked, read, urls, view
-from audit.houses import Ran, a_guard, handler
+from audit.houses import Ran, a_guard, asgi, handler
 from guestpass import KeyRing, Rule, needs, open_store
 from guestpass.asgi import GuardMiddleware
 from guestpass.demo.house import open_house
+from guestpass.wsgi import GuardMiddleware as WSGIGuardMiddleware
 
 
 def demo() -> Any:
@@ -105,6 +108,42 @@ def starlette_of_parts() -> Any:
     return Starlette(routes=parts)
 
 
+def fastapi_below_a_root() -> Any:
+    app = FastAPI(root_path="/api")
+
+    class Account(BaseModel):
+        name: str
+
+    @app.put("/v1/account")
+    @needs(role="admin")
+    async def rename(account: Account) -> None:
+        raise Ran
+
+    guestpass.fastapi.protect(app, a_guard())
+    return app
+
+
+def guards_in_line() -> Any:
+    """One guard behind another."""
+    inner = Starlette(routes=[Route("/logs", marked())])
+    guestpass.starlette.protect(inner, a_guard())
+    return GuardMiddleware(Starlette(routes=[Mount("/v1", inner)]), a_guard(Rule("GET /v1/{rest...}")))
+
+
+def starlette_with_a_default() -> Any:
+    router = Router(routes=[Route("/x", read)], default=asgi)
+    return GuardMiddleware(router, a_guard(Rule("GET /x"), Rule("GET /{rest...}", role="admin")))
+
+
+def flask_dispatched() -> Any:
+    """Two applications behind one guard."""
+    apps = [Flask(name, static_folder=None) for name in ("outer", "inner")]
+    for app in apps:
+        app.add_url_rule("/users", view_func=handler)
+    rules = [Rule("GET /users"), Rule("GET /admin/users", role="admin")]
+    return WSGIGuardMiddleware(DispatcherMiddleware(apps[0], {"/admin": apps[1]}), a_guard(*rules))
+
+
 def flask() -> Any:
     app = Flask(__name__)
     blueprint = Blueprint("calls", __name__)
@@ -183,6 +222,10 @@ SOUND: dict[str, Any] = {
     "Starlette": starlette,
     "Starlette, in parts": starlette_of_parts,
     "Flask": flask,
+    "FastAPI below a root": fastapi_below_a_root,
+    "Starlette behind two guards": guards_in_line,
+    "Starlette with a default": starlette_with_a_default,
+    "Flask, dispatched": flask_dispatched,
     "Litestar": litestar_sound,
     "Litestar with its documents": litestar_with_documents,
     "Django": lambda: django(*DJANGO_RULES),

@@ -51,7 +51,7 @@ def test_an_application_is_afterwards_what_it_was(name: str) -> None:
         before = state(app)
         tables = tables_of(app)
         guards = [table.standing.door.guard for table in tables if table.standing.door is not None]
-        with staged(tables, {id(guard): Twin.of(guard) for guard in guards}, lambda _: None):
+        with staged([], tables, {id(guard): Twin.of(guard) for guard in guards}, lambda _: None):
             assert state(app) != before
         assert audit(app).requests > 0
         assert state(app) == before
@@ -115,7 +115,7 @@ def test_whoever_calls_while_it_asks_is_refused_and_reaches_nothing() -> None:
 
     assert asyncio.run(call()) == 200
     reached.clear()
-    with staged(tables, {id(guard): Twin.of(guard)}, lambda _: None):
+    with staged([], tables, {id(guard): Twin.of(guard)}, lambda _: None):
         assert asyncio.run(call()) == 401
     assert reached == []
     assert asyncio.run(call()) == 200
@@ -128,7 +128,7 @@ def test_it_is_put_back_where_asking_fails() -> None:
     before = state(app)
     tables = tables_of(app)
     twins = {id(row.route.standing.door.guard): Twin.of(a_guard()) for row in rows if row.route.standing.door}
-    with pytest.raises(ZeroDivisionError), staged(tables, twins, lambda _: None):
+    with pytest.raises(ZeroDivisionError), staged([], tables, twins, lambda _: None):
         raise ZeroDivisionError
     assert state(app) == before
     assert ask_wsgi(app, "GET", "/v1/call_logs").status == 401
@@ -199,6 +199,39 @@ def test_two_audits_at_once_do_not_meet() -> None:
     for thread in threads:
         thread.join()
     assert cleans == [True] * 4
+
+
+def test_two_audits_of_one_application_take_turns() -> None:
+    app = starlette()
+    audit(app)
+    before = state(app)
+    threads = [threading.Thread(target=audit, args=(app,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert state(app) == before
+
+
+def test_one_that_does_not_answer_is_not_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guestpass.audit.sending.SECONDS", 0.01)
+
+    class Hangs:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await asyncio.Event().wait()
+
+    routes = [Route(f"/{name}", read) for name in "abcdef"]
+    rules = [Rule(f"GET /{name}") for name in "abcdef"]
+    seen = audit(Hangs(GuardMiddleware(Starlette(routes=routes), a_guard(*rules))))
+    assert seen.requests == 3
+    assert [row.route.path for row, _ in seen.unreached] == [f"/{name}" for name in "abcdef"]
+    assert {why for _, why in seen.unreached} == {
+        "it did not answer in time",
+        "it did not answer in time, nor did others",
+    }
 
 
 def test_a_guard_that_was_named_has_to_be_there() -> None:

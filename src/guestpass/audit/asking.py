@@ -5,6 +5,7 @@ What to expect follows from the rule alone, not from the guard that is asked.
 
 import asyncio
 import logging
+import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +21,8 @@ from guestpass.audit.rows import Row
 from guestpass.audit.samples import ACCOUNT, OTHER_ACCOUNT
 from guestpass.audit.sending import Interface, Sent, send_asgi, send_wsgi
 from guestpass.audit.staging import staged
-from guestpass.audit.twin import Twin, kind_for
+from guestpass.audit.twin import Passes, Twin, kind_for
+from guestpass.guarded import Guarded
 from guestpass.principal import ACCOUNT_SESSION, SECRET_KEY, SIGNED_TOKEN
 from guestpass.rules import WEBSOCKET
 from guestpass.wsgi import WSGIApplication
@@ -46,17 +48,33 @@ class Answered:
     unreached: tuple[tuple[Row, str], ...] = ()
 
 
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""Two that put sentinels into one application would take each other for what was there before."""
+
+
 def ask(
-    app: object, rows: Sequence[Row], tables: Sequence[Table], skip: frozenset[str], names: frozenset[str]
+    app: object,
+    doors: Sequence[Guarded],
+    rows: Sequence[Row],
+    tables: Sequence[Table],
+    skip: frozenset[str],
+    names: frozenset[str],
 ) -> Answered:
     """Ask for every row behind a guard. `skip` are rows of which it is known that they hold no account."""
-    guards = {id(door.guard): door.guard for row in rows if (door := row.route.standing.door) is not None}
-    twins = {key: Twin.of(guard) for key, guard in guards.items()}
+    behind = [row.route.standing.door for row in rows]
+    guards = {id(door.guard): door.guard for door in (*doors, *behind) if door is not None}
+    passes = Passes()
+    twins = {key: Twin.of(guard, passes) for key, guard in guards.items()}
     questions = [question for row in rows for question in _questions(row, twins, skip, names)]
     interface: Interface = "wsgi" if all(table.interface == "wsgi" for table in tables) else "asgi"
     asking = _Asking(app, interface)
     # In a thread of its own, whose event loop nobody else uses.
-    with staged(tables, twins, asking.was_reached), _quiet(), ThreadPoolExecutor(1, "guestpass-audit") as pool:
+    with (
+        _ONE_AT_A_TIME,
+        staged(doors, tables, twins, asking.was_reached),
+        _quiet(),
+        ThreadPoolExecutor(1, "guestpass-audit") as pool,
+    ):
         pool.submit(asking.run, questions).result()
     return asking.answered()
 
@@ -119,6 +137,10 @@ def _naming(row: Row, sent: Sent, account: str, header: str, names: frozenset[st
     return replace(sent, query=urlencode(query), headers={**sent.headers, **headers})
 
 
+_SILENT: Final = 3
+"""Routes that do not answer, after which no other is waited for."""
+
+
 @dataclass(slots=True)
 class _Asking:
     app: object
@@ -126,6 +148,7 @@ class _Asking:
     _reached: bool = False
     _sent: int = 0
     _findings: list[Finding] = field(default_factory=list[Finding])
+    _silent: list[Row] = field(default_factory=list[Row])
     _met: dict[int, tuple[Row, str]] = field(default_factory=dict[int, "tuple[Row, str]"])
 
     def was_reached(self, _: object) -> None:
@@ -149,6 +172,9 @@ class _Asking:
             if self._begins(question):
                 try:
                     await send_asgi(cast("ASGIApp", self.app), question.sent)
+                except TimeoutError:
+                    self._silent.append(question.row)
+                    self._ends(question, "it did not answer in time")
                 except Exception as problem:  # noqa: BLE001 - whatever the application raises
                     self._ends(question, _told(problem))
                 else:
@@ -160,6 +186,9 @@ class _Asking:
         shown = question.row.shown
         if any(found.code == "reached_without_credential" and found.route == shown for found in self._findings):
             return False
+        if question.row in self._silent or len(self._silent) >= _SILENT:
+            self._met.setdefault(id(question.row), (question.row, "it did not answer in time, nor did others"))
+            return False
         self._sent += 1
         return True
 
@@ -169,7 +198,7 @@ class _Asking:
             self._findings.append(Finding(question.code, row.shown, question.message, row.route.location))
         if self._reached:
             self._met[id(row)] = (row, "")
-        elif not question.code:
+        elif not question.code or row in self._silent:
             self._met.setdefault(id(row), (row, problem or "its own request was answered by something else"))
 
     def answered(self) -> Answered:

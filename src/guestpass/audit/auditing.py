@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from guestpass.audit import checks
-from guestpass.audit.asking import Answered, ask
+from guestpass.audit import asking, checks
+from guestpass.audit.asking import Answered
 from guestpass.audit.findings import Accepted, Finding, sift
 from guestpass.audit.inventory import tables_of
 from guestpass.audit.route import ACCOUNT_NAMES, Route, Table
@@ -80,7 +80,8 @@ def audit(
     if doors:
         found += _checked(app, routes, rows, doors, names)
         if ask:
-            answered = _asked(app, rows, tables, found, names)
+            known = frozenset(finding.route for finding in found if finding.code == "account_unbound")
+            answered = asking.ask(app, doors, rows, tables, known, names)
             found += answered.findings
     left, accepted = sift(found, accept)
     return Audit(tuple(rows), left, accepted, answered.sent, answered.unreached)
@@ -99,10 +100,3 @@ def _checked(
         *checks.competing(rows),
         *checks.ineffective(routes),
     ]
-
-
-def _asked(
-    app: object, rows: Sequence[Row], tables: Sequence[Table], found: Iterable[Finding], names: frozenset[str]
-) -> Answered:
-    known = frozenset(finding.route for finding in found if finding.code == "account_unbound")
-    return ask(app, rows, tables, known, names)

@@ -19,7 +19,7 @@ _FOLLOWED: Final = ("view_class", "cls", "endpoint", "fn")
 def name_of(handler: object) -> str:
     """A handler by its qualified name."""
     named = own(handler)
-    return str(getattr(named, "__qualname__", None) or type(named).__name__).replace("<locals>.", "")
+    return str(getattr(named, "__qualname__", None) or type(named).__name__).replace(".<locals>", "")
 
 
 def own(handler: object) -> object:

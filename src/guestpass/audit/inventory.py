@@ -1,12 +1,13 @@
 """Every table of routes in an application, mounted parts included, and which guard stands before it.
 
-Goes from what a server would be given to the tables in it, through middleware, mounts and dispatchers, and keeps in mind
-below which path and behind which door it is. How each framework's table is read is its own module's.
+Goes from what a server would be given to the tables in it, through middleware, mounts and dispatchers, and keeps in
+mind below which path and behind which door it is. How each framework's table is read is its own module's.
 """
 
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Protocol, TypeAlias, cast
 
 from guestpass.asgi import GuardMiddleware
@@ -37,7 +38,7 @@ def tables_of(app: object, standing: Standing | None = None) -> list[Table]:
             ahead.extend(_within(thing, at))
         else:
             found[(id(table.subject), at.prefix, key[1])] = table
-            ahead.extend(table.mounted())
+            ahead.extend((app, replace(below, nested=True)) for app, below in table.mounted())
     guarded = {key[:2] for key, table in found.items() if table.standing.door is not None}
     return [table for key, table in found.items() if table.standing.door is not None or key[:2] not in guarded]
 

@@ -32,7 +32,8 @@ class Parameter:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where in an application something stands: below which path, for which host, and behind which door, which itself
-    stands below the first `below` segments. `sample` is a path for `prefix`, with `account` in it."""
+    stands below the first `below` segments. `sample` is a path for `prefix`, with `account` in it. `nested`: another
+    table stands between it and its door."""
 
     prefix: str = ""
     sample: str | None = ""
@@ -40,6 +41,7 @@ class Standing:
     host: str = ""
     door: Guarded | None = None
     below: int = 0
+    nested: bool = False
 
     def at(self, path: str, sample: str | None = None, account: str | None = None, host: str = "") -> "Standing":
         """Further down; `sample` is left out where the path is its own."""
@@ -55,7 +57,7 @@ class Standing:
 
     def behind(self, door: Guarded) -> "Standing":
         """The same place, behind a door that stands here."""
-        return replace(self, door=door, below=self.prefix.count("/"))
+        return replace(self, door=door, below=self.prefix.count("/"), nested=False)
 
     @property
     def inner(self) -> str:

@@ -11,7 +11,7 @@ ACCOUNT: Final = "acct_audit_one"
 OTHER_ACCOUNT: Final = "acct_audit_two"
 
 _VALUES: Final = (
-    "sample",
+    "auditsample",
     "1",
     "1.5",
     "00000000-0000-4000-8000-000000000001",

@@ -4,7 +4,7 @@ What stands before a guard – middleware, mounts, dispatchers – is the applic
 whether the guard is called at all. What stands between a guard and its router does not, where that can be told.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -18,24 +18,27 @@ from guestpass.wsgi import GuardMiddleware as WSGIGuardMiddleware
 
 
 @contextmanager
-def staged(tables: Sequence[Table], twins: dict[int, Twin], reached: Reached) -> Generator[None]:
-    """Put everything up, and take it down again. `twins` are by the id of the guard.
+def staged(
+    doors: Iterable[Guarded], tables: Sequence[Table], twins: Mapping[int, Twin], reached: Reached
+) -> Generator[None]:
+    """Put everything up, and take it down again. `doors` are all that there are, `twins` by the id of the guard.
 
     Raises `TypeError` where a door is not built as this release builds them: then nothing is asked.
     """
     with Patches() as patches:
         for table in tables:
             table.stand_in(patches, reached)
-        for door in _unique(table.standing.door for table in tables):
+        for door in _unique([*doors, *(table.standing.door for table in tables)]):
             roots = [
                 table
                 for table in tables
                 if table.standing.door is not None
                 and table.standing.door.door is door.door
-                and table.standing.inner == ""
-                and not table.standing.host
+                and not table.standing.nested
             ]
-            inside = roots[0].sentinel(reached) if len(roots) == 1 else None
+            # Where more than one stands behind it, what stands between them decides which.
+            alone = len(roots) == 1 and roots[0].standing.inner == ""
+            inside = roots[0].sentinel(reached) if alone else None
             _replace(patches, door, twins[id(door.guard)], inside)
         yield
 

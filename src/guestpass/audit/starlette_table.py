@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final, cast
+from uuid import UUID
 
 from starlette.convertors import CONVERTOR_TYPES
 from starlette.routing import PARAM_REGEX, Host, Match, Mount, Router
@@ -15,7 +16,7 @@ from guestpass.audit.samples import fitting, value_for
 from guestpass.audit.sending import Interface
 from guestpass.audit.stand_ins import Patches, Reached, answer
 from guestpass.guarded import doors_of, isinstance_of
-from guestpass.routes import Dependency, Entry, Site, own_sites
+from guestpass.routes import Dependency, Entry, Site, own_sites, shows_all
 from guestpass.rules import HTTP_METHODS
 
 _NAME = re.compile(r"\{[A-Za-z0-9_]+")
@@ -48,6 +49,25 @@ class StarletteTable:
             door = next(iter(doors_of(route.handler)), None) if _is_mount(site) else None
             # What is mounted behind a guard of its own, and cannot be read, is that guard's to close.
             yield route if door is None else replace(route, standing=route.standing.behind(door), opaque=True)
+        if not shows_all(self.subject):
+            yield self._rest()
+
+    def _rest(self) -> Route:
+        """What the router hands on that none of its routes takes."""
+        standing, default = self.standing, self.subject.default
+        return Route(
+            framework="Starlette",
+            methods=frozenset(),
+            path=f"{standing.prefix}/*",
+            shape=f"{PARAM_REGEX.sub('{}', standing.inner)}/{{...}}",
+            sample=None if standing.sample is None else f"{standing.sample}/guestpass-audit-no-route",
+            account=standing.account,
+            takes=(),
+            name=name_of(default),
+            location=location_of(default),
+            standing=standing,
+            handler=default,
+        )
 
     def mounted(self) -> Iterator[tuple[object, Standing]]:
         """The applications that it mounts and hosts, and that have tables of their own."""
@@ -57,6 +77,8 @@ class StarletteTable:
 
     def sentinel(self, reached: Reached) -> ASGIApp:
         """An application that matches as the router does, and runs none of its handlers."""
+
+        default = not shows_all(self.subject)
 
         async def stand_in(scope: Scope, receive: Receive, send: Send) -> None:
             for route in self.subject.routes:
@@ -72,7 +94,9 @@ class StarletteTable:
                     reached(self.subject)
                 await answer(404 if guarded else 204, scope, receive, send)
                 return
-            await answer(404, scope, receive, send)
+            if default:
+                reached(self.subject)
+            await answer(204 if default else 404, scope, receive, send)
 
         return stand_in
 
@@ -150,6 +174,8 @@ def _in_path(path: str) -> Iterator[Parameter]:
             yield Parameter("path", name, place if whole else None)
 
 
+_IDENTIFIERS: Final = (str, int, UUID, str | None, int | None, UUID | None)
+
 _PLACES: Final[tuple[tuple[Where, str], ...]] = (
     ("query", "query_params"),
     ("header", "header_params"),
@@ -164,6 +190,10 @@ def _in_signature(dependant: Dependency | None) -> Iterator[Parameter]:
         return
     for where, attribute in _PLACES:
         for taken in cast("Iterable[object]", getattr(dependant, attribute, ())):
+            annotation: object = getattr(getattr(taken, "field_info", None), "annotation", None)
+            if where == "body" and annotation not in _IDENTIFIERS:
+                # Something called an account, not the name of one.
+                continue
             yield Parameter(where, str(getattr(taken, "alias", None) or getattr(taken, "name", "")))
     for dependency in dependant.dependencies:
         yield from _in_signature(dependency)

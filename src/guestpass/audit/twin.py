@@ -58,9 +58,9 @@ class Twin:
     passes: Passes = field(repr=False)
 
     @classmethod
-    def of(cls, guard: Guard) -> "Twin":
-        """The twin of `guard`, which is only read."""
-        passes = Passes()
+    def of(cls, guard: Guard, passes: Passes | None = None) -> "Twin":
+        """The twin of `guard`, which is only read. Where guards stand one behind the other, `passes` are theirs alike."""
+        passes = passes or Passes()
         made = Guard(
             authenticators=[passes],
             policy=guard.policy,
