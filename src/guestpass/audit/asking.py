@@ -5,7 +5,6 @@ What to expect follows from the rule alone, not from the guard that is asked.
 
 import asyncio
 import logging
-import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -48,10 +47,6 @@ class Answered:
     unreached: tuple[tuple[Row, str], ...] = ()
 
 
-_ONE_AT_A_TIME: Final = threading.Lock()
-"""Two that put sentinels into one application would take each other for what was there before."""
-
-
 def ask(
     app: object,
     doors: Sequence[Guarded],
@@ -70,7 +65,6 @@ def ask(
     asking = _Asking(app, interface)
     # In a thread of its own, whose event loop nobody else uses.
     with (
-        _ONE_AT_A_TIME,
         staged(doors, tables, twins, asking.was_reached),
         _quiet(),
         ThreadPoolExecutor(1, "guestpass-audit") as pool,

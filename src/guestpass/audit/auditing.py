@@ -1,7 +1,9 @@
 """The audit itself: from an application to what is open, closed by mistake, or said in vain."""
 
+import threading
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from guestpass.audit import asking, checks
 from guestpass.audit.asking import Answered
@@ -12,6 +14,10 @@ from guestpass.audit.rows import Row, rows_of
 from guestpass.errors import ConfigurationError, RulesCompete
 from guestpass.guard import Guard
 from guestpass.guarded import Guarded, doors_of, put_up
+
+
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""Two at once would take each other's stand-ins for the application's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,11 @@ def audit(
     The application's routes are read as its first request would read them: none can be added later. Raises
     `ConfigurationError` where there are no routes that can be read.
     """
-    names = frozenset(account_names)
+    with _ONE_AT_A_TIME:
+        return _audit(app, guard, ask, frozenset(account_names), accept)
+
+
+def _audit(app: object, guard: Guard | None, ask: bool, names: frozenset[str], accept: Sequence[Accepted]) -> Audit:
     doors = doors_of(app)
     found = list(checks.absent(app, guard, doors))
     tables: list[Table] = []

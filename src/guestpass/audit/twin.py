@@ -59,7 +59,7 @@ class Twin:
 
     @classmethod
     def of(cls, guard: Guard, passes: Passes | None = None) -> "Twin":
-        """The twin of `guard`, which is only read. Where guards stand one behind the other, `passes` are theirs alike."""
+        """The twin of `guard`, which is only read. Guards that stand one behind the other have the same `passes`."""
         passes = passes or Passes()
         made = Guard(
             authenticators=[passes],
