@@ -2,18 +2,19 @@
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 from django.core.asgi import get_asgi_application  # type: ignore[import-untyped]
 from django.core.wsgi import get_wsgi_application  # type: ignore[import-untyped]
 from django.urls import include, path, re_path  # type: ignore[import-untyped]
-from fastapi import APIRouter, Depends, FastAPI, WebSocket
+from fastapi import APIRouter, Body, Cookie, Depends, FastAPI, Header, WebSocket
 from flask import Blueprint, Flask
 from litestar import Controller, Litestar
 from litestar import get as litestar_get
 from litestar import post as litestar_post
 from litestar import websocket as litestar_websocket
 from litestar.connection import WebSocket as LitestarSocket
+from litestar.middleware import DefineMiddleware
 from litestar.params import FromPath, FromQuery
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -26,6 +27,7 @@ import guestpass.fastapi
 import guestpass.flask
 import guestpass.starlette
 from audit.houses import (
+    ByProtocol,
     HttpOnly,
     PaintedOn,
     PaintedOnWSGI,
@@ -127,6 +129,50 @@ def fastapi_account_in_the_query() -> Any:
     @app.get("/v1/notes")
     @needs()
     async def notes(whose: str = Depends(whose)) -> None:
+        raise Ran
+
+    return app
+
+
+def fastapi_account_in_a_cookie() -> Any:
+    app = fastapi()
+
+    @app.get("/v1/notes")
+    @needs()
+    async def notes(account_id: str = Cookie()) -> None:
+        raise Ran
+
+    return app
+
+
+def fastapi_account_in_the_body() -> Any:
+    app = fastapi()
+
+    @app.post("/v1/notes")
+    @needs()
+    async def notes(account_id: Annotated[str, Body(embed=True)]) -> None:
+        raise Ran
+
+    return app
+
+
+def fastapi_account_in_a_header() -> Any:
+    app = fastapi()
+
+    @app.get("/v1/notes")
+    @needs(account="query:account")
+    async def notes(account: str, acct_id: Annotated[str, Header()], account_id: Annotated[str, Header()]) -> None:
+        raise Ran
+
+    return app
+
+
+def fastapi_account_in_a_part_of_a_segment() -> Any:
+    app = fastapi()
+
+    @app.get("/v1/{account_id}.json")
+    @needs()
+    async def notes(account_id: str) -> None:
         raise Ran
 
     return app
@@ -384,6 +430,12 @@ GAPS = {
     "FastAPI: an account in the query of a dependency": Gap(
         fastapi_account_in_the_query, ("account_unbound", "GET /v1/notes")
     ),
+    "FastAPI: an account in a cookie": Gap(fastapi_account_in_a_cookie, ("account_unbound", "GET /v1/notes")),
+    "FastAPI: an account in the body": Gap(fastapi_account_in_the_body, ("account_unbound", "POST /v1/notes")),
+    "FastAPI: an account in another header": Gap(fastapi_account_in_a_header, ("account_unbound", "GET /v1/notes")),
+    "FastAPI: an account in a part of a segment": Gap(
+        fastapi_account_in_a_part_of_a_segment, ("account_unbound", "GET /v1/{account_id}.json")
+    ),
     "FastAPI: needs above the route decorator": Gap(
         fastapi_needs_above,
         ("needs_without_effect", "GET /v1/voicemails"),
@@ -455,6 +507,10 @@ GAPS = {
         lambda: litestar(LitestarAdmin, rules=[Rule("GET /{tenant}/logo"), Rule("GET /admin/{rest...}", role="admin")]),
         ("rules_compete", "GET /admin/logo"),
     ),
+    "Litestar: a guard behind the router": Gap(
+        lambda: Litestar([litestar_logs], middleware=[DefineMiddleware(GuardMiddleware, guard=a_guard(LITESTAR_RULE))]),
+        ("unguarded", "*"),
+    ),
     "Litestar: a guard for HTTP alone": Gap(
         lambda: litestar(litestar_events, rules=[Rule("WEBSOCKET /v1/events")], put_up=HttpOnly),
         ("sockets_unguarded", "WEBSOCKET /v1/events"),
@@ -488,6 +544,9 @@ GAPS = {
         lambda: django(put_up=PaintedOn),
         ("reached_without_credential", "GET /v1/accounts/{account}/call_logs"),
         urls=urls(),
+    ),
+    "Django: a guard before one protocol": Gap(
+        lambda: ByProtocol({"http": django(), "websocket": asgi}), ("sockets_unguarded", "WEBSOCKET /*"), urls=urls()
     ),
     "Django under WSGI: a forgotten URL": Gap(
         lambda: django(asynchronous=False), ("route_uncovered", "* /v1/open"), urls=urls(path("v1/open", view))

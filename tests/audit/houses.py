@@ -77,6 +77,16 @@ class TrustsWhoeverKnocks:
         await (self.app if knocked else self.door)(scope, receive, send)
 
 
+class ByProtocol:
+    """A dispatcher as Django's Channels has one."""
+
+    def __init__(self, applications: dict[str, Any]) -> None:
+        self.application_mapping = applications
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.application_mapping[scope["type"]](scope, receive, send)
+
+
 def logged(function: Callable[..., Any]) -> Callable[..., Any]:
     """A decorator that puts a function of its own around another, as many do."""
     import functools
@@ -98,6 +108,7 @@ __all__ = [
     "COMPONENTS",
     "ASGIApp",
     "Asgi",
+    "ByProtocol",
     "HttpOnly",
     "PaintedOn",
     "PaintedOnWSGI",

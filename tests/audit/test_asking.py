@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from django.test.utils import override_settings  # type: ignore[import-untyped]
+from django.urls import re_path  # type: ignore[import-untyped]
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import Route
 
 import guestpass.fastapi
-from audit.gaps import GAPS, flask, marked, read, starlette
+from audit.gaps import GAPS, django, flask, marked, read, starlette, urls, view
 from audit.houses import a_guard
 from audit.houses import asgi as opaque
 from audit.sound import DJANGO_URLS, SOUND
@@ -161,6 +162,33 @@ def test_what_cannot_be_reached_is_said() -> None:
     ((row, why),) = seen.unreached
     assert row.shown == "GET /x"
     assert why == "RuntimeError: the database is not there"
+
+
+def test_the_same_under_wsgi() -> None:
+    app: Any = flask()
+    door = app.wsgi_app
+
+    def broken(environ: Any, start_response: Any) -> Any:
+        if environ is None:
+            return door(environ, start_response)
+        raise RuntimeError("the database is not there")
+
+    app.wsgi_app = broken
+    seen = audit(app)
+    assert seen.findings == ()
+    assert {row.shown: why for row, why in seen.unreached} == {
+        "GET /v1/call_logs": "RuntimeError: the database is not there"
+    }
+
+
+def test_a_route_that_nobody_knows_a_path_for_is_said() -> None:
+    patterns = urls(re_path(r"^v2/(?:a|b)/[0-9]+$", view))
+    with override_settings(ROOT_URLCONF=patterns):
+        seen = audit(django(Rule("GET /v2/{one}/{two}")))
+    assert seen.findings == ()
+    assert [(row.shown, why) for row, why in seen.unreached] == [
+        ("GET /v2/(?:a|b)/[0-9]+$", "no path is known that it takes")
+    ]
 
 
 def test_it_may_only_look() -> None:

@@ -5,7 +5,7 @@ What to expect follows from the rule alone, not from the guard that is asked.
 
 import asyncio
 import logging
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,10 +29,11 @@ from guestpass.wsgi import WSGIApplication
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request for a row. With a `code` nobody may be reached by it; without one, the handler should be."""
+    """One request for a row, None where none is known that it takes. With a `code` nobody may be reached by it; without
+    one, the handler should be."""
 
     row: Row
-    sent: Sent
+    sent: Sent | None
     code: str = ""
     message: str = ""
 
@@ -75,7 +76,10 @@ def ask(
 
 def _questions(row: Row, twins: dict[int, Twin], skip: frozenset[str], names: frozenset[str]) -> Iterator[Question]:
     route, rule, door = row.route, row.rule, row.route.standing.door
-    if door is None or route.sample is None or route.opaque:
+    if door is None or route.opaque:
+        return
+    if route.sample is None:
+        yield Question(row, None)
         return
     twin = twins[id(door.guard)]
     account = route.account or ACCOUNT
@@ -148,12 +152,15 @@ class _Asking:
     def was_reached(self, _: object) -> None:
         self._reached = True
 
-    def run(self, questions: Iterable[Question]) -> None:
+    def run(self, questions: Sequence[Question]) -> None:
+        for question in questions:
+            if question.sent is None:
+                self._met[id(question.row)] = (question.row, "no path is known that it takes")
         if self.interface == "asgi":
-            asyncio.run(self._ask_asgi(list(questions)))
+            asyncio.run(self._ask_asgi(questions))
             return
         for question in questions:
-            if question.sent.method != WEBSOCKET and self._begins(question):
+            if question.sent is not None and question.sent.method != WEBSOCKET and self._begins(question):
                 try:
                     send_wsgi(cast("WSGIApplication", self.app), question.sent)
                 except Exception as problem:  # noqa: BLE001 - whatever the application raises
@@ -163,7 +170,7 @@ class _Asking:
 
     async def _ask_asgi(self, questions: Sequence[Question]) -> None:
         for question in questions:
-            if self._begins(question):
+            if question.sent is not None and self._begins(question):
                 try:
                     await send_asgi(cast("ASGIApp", self.app), question.sent)
                 except TimeoutError:

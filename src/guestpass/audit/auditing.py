@@ -15,7 +15,6 @@ from guestpass.errors import ConfigurationError, RulesCompete
 from guestpass.guard import Guard
 from guestpass.guarded import Guarded, doors_of, put_up
 
-
 _ONE_AT_A_TIME: Final = threading.Lock()
 """Two at once would take each other's stand-ins for the application's own."""
 

@@ -31,11 +31,12 @@ def absent(app: object, guard: Guard | None, doors: Sequence[Guarded]) -> Iterat
             "app.middleware_stack has to wrap what was there",
         )
     elif not doors:
+        behind = " (one in Litestar(middleware=[…]) runs behind the router)" if type(app).__name__ == "Litestar" else ""
         yield Finding(
             "unguarded",
             "*",
-            "no guard stands before this application: protect(app, guard), or serve what GuardMiddleware(app, guard) "
-            "answers and audit that",
+            f"no guard stands before this application{behind}: protect(app, guard), or serve what "
+            "GuardMiddleware(app, guard) answers and audit that",
         )
 
 

@@ -89,6 +89,10 @@ def _decoded(environ: WSGIEnvironment) -> str:
     return path.encode("latin-1").decode("utf-8", "replace") or "/"
 
 
+_UNKNOWN: Final = ("", None)
+"""A part of a URL for which no value is known."""
+
+
 class _Path:
     """A URL as it grows from one list of patterns to the next: as people write it, as a rule does, as it is asked."""
 
@@ -105,6 +109,9 @@ class _Path:
     def with_regex(self, regex: str) -> "_Path":
         """One more ``re_path()``: its simplest form, as Django itself reverses it."""
         form, names = cast("tuple[str, list[str]]", normalize(regex)[0])
+        if not form and regex.strip("^$\\AZ"):
+            # One with a choice in it has no simplest form: it may be for anything here.
+            return _Path(self.written + regex.lstrip("^"), f"{self.shape}{{path...}}", (*self.parts, _UNKNOWN))
         groups = re.compile(regex).groupindex
         written = _GROUP.sub(r"{\1}", form)
         shape = _GROUP.sub("{}", form)
@@ -157,6 +164,7 @@ def _route(path: _Path, view: Any, standing: Standing, names: frozenset[str]) ->
     takes = [
         Parameter("path", name, next((at for at, s in enumerate(segments) if s == f"{{{name}}}"), None))
         for name, _ in path.parts
+        if name
     ]
     return Route(
         framework="Django",
@@ -200,6 +208,8 @@ def _sample(path: _Path, names: frozenset[str]) -> tuple[str | None, str | None]
     account: str | None = None
     sample = path.written
     for name, converter in path.parts:
+        if not name:
+            return None, None
         value = value_for(_reads(converter), account=name in names)
         if value is None:
             return None, None

@@ -133,17 +133,15 @@ def _sample(route: WerkzeugRule, names: frozenset[str]) -> tuple[str | None, str
     values: dict[str, object] = dict(route.defaults or {})
     account: str | None = None
     for name, converter in converters.items():
-        value = value_for(_read_by(converter), account=name in names)
+        # One of a few words, where the route says which.
+        items: Iterable[str] = getattr(converter, "items", ())
+        value = value_for(_Fits(converter), account=name in names) or min(items, default=None)
         if value is None:
             return None, None
         account = value if name in names and account is None else account
         values[name] = converter.to_python(value)
     built = route.build(values)
     return (None, None) if built is None else (built[1].partition("?")[0], account)
-
-
-def _read_by(converter: BaseConverter) -> "_Fits":
-    return _Fits(converter)
 
 
 class _Fits:
