@@ -375,6 +375,7 @@ class LitestarAdmin(Controller):
         raise Ran
 
 
+BEHIND: Any = GuardMiddleware
 LITESTAR_RULE = Rule("GET /v1/accounts/{account}/call_logs", component="call_logs")
 
 
@@ -508,7 +509,7 @@ GAPS = {
         ("rules_compete", "GET /admin/logo"),
     ),
     "Litestar: a guard behind the router": Gap(
-        lambda: Litestar([litestar_logs], middleware=[DefineMiddleware(GuardMiddleware, guard=a_guard(LITESTAR_RULE))]),
+        lambda: Litestar([litestar_logs], middleware=[DefineMiddleware(BEHIND, guard=a_guard(LITESTAR_RULE))]),
         ("unguarded", "*"),
     ),
     "Litestar: a guard for HTTP alone": Gap(

@@ -79,7 +79,8 @@ def _questions(row: Row, twins: dict[int, Twin], skip: frozenset[str], names: fr
     if door is None or route.opaque:
         return
     if route.sample is None:
-        yield Question(row, None)
+        if rule is not None or not route.own:
+            yield Question(row, None)
         return
     twin = twins[id(door.guard)]
     account = route.account or ACCOUNT

@@ -12,7 +12,7 @@ from guestpass.audit.findings import Location
 from guestpass.audit.sending import Interface
 from guestpass.audit.stand_ins import Patches, Reached
 from guestpass.guarded import Guarded, isinstance_of
-from guestpass.rules import WEBSOCKET, Rule
+from guestpass.rules import HTTP_METHODS, WEBSOCKET, Rule
 
 ACCOUNT_NAMES: Final = ("account", "account_id", "acct", "acct_id", "accountId")
 """What parameters that take an account are called."""
@@ -113,6 +113,8 @@ class Route:
 
 def shown_methods(methods: frozenset[str]) -> str:
     """Methods as a pattern has them."""
+    if methods >= HTTP_METHODS and WEBSOCKET not in methods:
+        return "*"
     return ",".join(sorted(method.strip("()").upper() for method in methods)) or "*"
 
 
