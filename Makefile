@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PORT   ?= 8000
 FUZZ_SECONDS ?= 60
 
-.PHONY: env demo test test-versions check format bench-tokens fuzz clean
+.PHONY: env demo test test-versions check format bench bench-tokens fuzz clean
 
 env: $(VENV)/.ready
 
@@ -38,14 +38,18 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python -m benchmarks.cost
 
 format: env
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# What checking a token costs, beside other libraries, in an environment of its own.
+# What guestpass costs, beside other libraries: see benchmarks/README.md. PART=warm for one part, QUICK=1 for a tenth.
+bench:
+	@QUICK=$(QUICK) $(PYTHON) -m benchmarks $(PART)
+
 bench-tokens:
-	$(PYTHON) benchmarks/tokens.py
+	@$(MAKE) --no-print-directory bench PART=tokens
 
 # Hostile tokens, key sets and JSON; FUZZ_SECONDS=600 for longer.
 fuzz: .venv-fuzz/.ready

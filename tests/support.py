@@ -203,9 +203,12 @@ class Failing:
 
 
 def decided(guard: Guard, request: Request) -> Principal | Refusal:
-    """The verdict on a request, whatever has to be asked for it."""
-    verdict = guard.decide(request)
-    return drive(verdict) if isinstance(verdict, Generator) else verdict
+    """The verdict on a request, whatever has to be asked for it. What the guard recalls of it must be the same."""
+    recalled = guard.recall(request)
+    decided = guard.decide(request)
+    verdict = drive(decided) if isinstance(decided, Generator) else decided
+    assert recalled is None or recalled is verdict
+    return verdict
 
 
 def finish(inquiry: Inquiry[T], *answers: object) -> T:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from guestpass import ConfigurationError, Policy, Refusal, Rule
 from guestpass.asgi import request_of
-from guestpass.policy import RouteRule
+from guestpass.rule_table import RouteRule
 from support import COMPONENTS, ROLES, bearer, build, decided, http_scope, policy
 
 LOGS, MAIL = "call_logs", "voicemails"

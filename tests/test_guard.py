@@ -27,9 +27,10 @@ from guestpass import (
     open_store,
 )
 from guestpass.asgi import request_of
-from guestpass.cache import Entry, VerifiedCache
+from guestpass.cache import VerifiedCache
 from guestpass.inquiry import Ask, Inquiry, Question, ask, drive
 from guestpass.ownership import OwnsAccount
+from guestpass.principal import Remembered
 from guestpass.records import FindKey, FindKeyById, FindSession
 from guestpass.requests import Request
 from guestpass.revocation_feed import feed_of
@@ -228,7 +229,7 @@ def test_the_cache_is_bounded_and_the_oldest_leaves_first() -> None:
 def test_the_cache_by_itself_keeps_its_promises() -> None:
     cache = VerifiedCache(2)
     principals = [Principal("own", str(number), Grant("plat", "live"), str(number)) for number in range(3)]
-    entries: list[Entry] = [(10.0, (), principal) for principal in principals]
+    entries = [Remembered(principal, principal.standing, 10.0, ()) for principal in principals]
     cache.put(b"0", entries[0], cache.generation)
     assert cache.get(b"0") is entries[0]
     assert cache.get(b"1") is None

@@ -443,9 +443,10 @@ def earned(request: Request, known: dict[str, Principal]) -> Principal | None:
 def test_of_a_hundred_thousand_requests_none_raises_and_no_principal_is_unearned() -> None:
     fuzz = Fuzz(seed=20_260_101)
     guard, policy_of = fuzz.house.guard, fuzz.house.guard.policy
-    let_in = public = 0
+    let_in = public = recalled = 0
     for number in range(100_000):
         request = fuzz.request()
+        recalled += guard.recall(request) is not None
         verdict = decided(guard, request)
         if number % 997 == 0:
             # Cold again, so that caches are no part of the answer.
@@ -481,3 +482,68 @@ def test_of_a_hundred_thousand_requests_none_raises_and_no_principal_is_unearned
     # It is no test if nobody ever gets in.
     assert let_in > 2_000
     assert public > 1_000
+    assert recalled > 200
+
+
+class Calm(Fuzz):
+    """The same credentials, in requests most of which are let in: what is new in one is rarely more than one thing."""
+
+    def authorization(self) -> bytes:
+        text = self.random.choice(list(self.known))
+        form = self.random.choice((*("Bearer {}",) * 20, "bearer {}", "Bearer  {}", "Bearer {} "))
+        return form.format(text).encode()
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        made = [(b"authorization", self.authorization()), (b"accept", b"*/*")]
+        if self.random.random() < 0.02:
+            made.append((self.random.choice((b"authorization", b"Authorization")), self.authorization()))
+        for name, values in (
+            (b"account-id", (b"acct_1", b"acct_2", b" acct_1\t", b"")),
+            (b"account_id", (b"acct_1", b"acct_2")),
+            (b"origin", (b"https://a.example", b"https://b.example", b"null")),
+            (b"sec-fetch-site", (b"cross-site",)),
+            (b"guestpass-account", (b"acct_2",)),
+        ):
+            while self.random.random() < 0.07:
+                made.append((name, self.random.choice(values)))
+        self.random.shuffle(made)
+        return made
+
+    def path(self) -> str:
+        path = self.random.choice(
+            ("/v1/call_logs", "/v1/accounts/acct_1/call_logs", "/v1/accounts/acct_2/call_logs", "/v1/tickets",
+             "/v1/files/a/b", "/v1/config", "/v1/accounts/acct_1/call_logs", "/v1/call_logs")
+        )  # fmt: skip
+        if self.random.random() < 0.05:
+            place = self.random.randrange(len(path) + 1)
+            path = (
+                path[:place] + self.random.choice((*PIECES[:3], "/", "//", "/./", "..", ";", "%2f", "x")) + path[place:]
+            )
+        return path
+
+    def request(self) -> Request:
+        path = self.path()
+        raw = self.random.choice((path.encode("utf-8", "surrogatepass"), None))
+        if self.random.random() < 0.03:
+            raw = path.replace("/", "%2f").encode("utf-8", "surrogatepass")
+        method = self.random.choice(("GET", "GET", "GET", "GET", "HEAD", "POST", WEBSOCKET))
+        root = self.random.choice(("", "", "", "", "/mounted", "/a;b", "/v1"))
+        whole = root + path if root != "/v1" else path
+        query = self.random.choice((b"", b"account=acct_1", b"account=acct_2"))
+        return Request(method, below_root(whole, root), whole, None if root else raw, query, self.headers())
+
+
+def test_what_is_recalled_would_be_decided() -> None:
+    fuzz = Calm(seed=20_261_130)
+    guard = fuzz.house.guard
+    recalled = 0
+    for _ in range(40_000):
+        request = fuzz.request()
+        again = guard.recall(request)
+        if again is not None:
+            recalled += 1
+            # By the whole pipeline, which looks at everything.
+            decision = guard.decide(request)
+            assert decision is again, request
+        decided(guard, request)
+    assert recalled > 2_500

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -513,7 +513,7 @@ class Bare:
 @pytest.fixture
 def bare(anyio_backend: str) -> Bare:
     made = Bare(Connection())
-    made.verdicts = {"old": someone(), "new": replace(someone(START + 7200), credential_id="as_2")}
+    made.verdicts = {"old": someone(), "new": someone(START + 7200).but(credential_id="as_2")}
     made.client.come({"type": "websocket.connect"})
     return made
 

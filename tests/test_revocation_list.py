@@ -42,7 +42,7 @@ def test_what_can_end_whom() -> None:
         "kid:",
         identity_name(token.identity),
     }
-    outside = replace(principal("identity_token"), minted_by="")
+    outside = principal("identity_token").but(minted_by="")
     assert set(names_of(outside)) == {
         "account:plat:acct_1",
         credential_name("identity_token", "iss", "id_1"),
@@ -52,9 +52,9 @@ def test_what_can_end_whom() -> None:
 
 
 def test_a_principal_of_several_accounts_ends_with_each_of_them_and_one_of_all_with_none() -> None:
-    several = replace(principal(), grant=Grant("plat", "live", frozenset({"a", "b"})))
+    several = principal().but(grant=Grant("plat", "live", frozenset({"a", "b"})))
     assert {"account:plat:a", "account:plat:b"} < set(names_of(several))
-    everywhere = replace(principal(), grant=Grant("plat", "live", ALL))
+    everywhere = principal().but(grant=Grant("plat", "live", ALL))
     assert not any(name.startswith("account:") for name in names_of(everywhere))
 
 
@@ -179,8 +179,8 @@ def test_news_that_end_nothing_do_not_end_what_says_no_time_either() -> None:
 
 
 def test_a_principal_that_was_narrowed_ends_as_what_it_was() -> None:
-    several = replace(principal("identity_token"), grant=Grant("plat", "live", frozenset({"a", "b"})))
-    narrowed = replace(several, grant=Grant("plat", "live", frozenset({"a"})), narrowed_from=several)
+    several = principal("identity_token").but(grant=Grant("plat", "live", frozenset({"a", "b"})))
+    narrowed = several.held_to("a")
     assert names_of(narrowed) == names_of(several)
     assert narrowed.identity == several.identity
     assert narrowed.account == "a"

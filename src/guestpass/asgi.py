@@ -13,7 +13,6 @@ from guestpass.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from guestpass.credentials import without_pairs
 from guestpass.door_settings import check_settings
 from guestpass.errors import ConfigurationError
-from guestpass.grants import ALL
 from guestpass.guard import ANYONE, UNNAMED, Guard, seen_by_application
 from guestpass.inquiry import drive_async
 from guestpass.live import Life
@@ -28,7 +27,7 @@ from guestpass.rules import WEBSOCKET
 from guestpass.sockets import serve_socket
 from guestpass.streams import Streams
 
-__all__ = ["ASGIApp", "GuardMiddleware", "Message", "Nobody", "Receive", "Scope", "Scopes", "Send", "check_settings"]
+__all__ = ["ASGIApp", "GuardMiddleware", "Message", "Nobody", "Receive", "Scope", "Send", "check_settings"]
 
 log = logging.getLogger("guestpass")
 
@@ -68,84 +67,77 @@ class GuardMiddleware:
             raise ConfigurationError(f'websocket_refusal={websocket_refusal!r}: "close" or "accept"')
         self.app: Final = app
         self.guard: Final = guard
-        answers = LongAnswers(end_streams)
-        self._door = _Door(
-            app, guard, preflight == "pass", websocket_refusal == "accept", answers, socket_renewal, render
-        )
-        self._entry = cross_origin(self._door, guard, allow_origins) if allow_origins else self._door
+        self._preflight = preflight == "pass"
+        self._accept_to_close = websocket_refusal == "accept"
+        self._streams = Streams(guard, decide, LongAnswers(end_streams))
+        self._renewal = socket_renewal
+        self._render = render
+        self._cross_origin: ASGIApp | None = None
+        if allow_origins:
+            within = GuardMiddleware(
+                app,
+                guard,
+                preflight=preflight,
+                websocket_refusal=websocket_refusal,
+                end_streams=end_streams,
+                socket_renewal=socket_renewal,
+                render=render,
+            )
+            self._cross_origin = cross_origin(within, guard, allow_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        await self._entry(scope, receive, send)
-
-
-def cross_origin(app: ASGIApp, guard: Guard, allow_origins: Collection[str]) -> ASGIApp:
-    """`app` behind Starlette's CORS middleware, set to what the policy of `guard` has."""
-    from starlette.middleware.cors import CORSMiddleware
-
-    return CORSMiddleware(
-        app,
-        allow_origins=list(allow_origins),
-        allow_methods=sorted(guard.policy.methods),
-        allow_headers=["Authorization", "Content-Type", guard.account_header],
-        expose_headers=["WWW-Authenticate", "Retry-After"],
-    )
-
-
-class _Door:
-    def __init__(
-        self,
-        app: ASGIApp,
-        guard: Guard,
-        preflight: bool,
-        accept_to_close: bool,
-        answers: LongAnswers,
-        renewal: bool,
-        render: Renderer,
-    ) -> None:
-        self._app = app
-        self._guard = guard
-        self._preflight = preflight
-        self._accept_to_close = accept_to_close
-        self._streams = Streams(guard, decide, answers)
-        self._renewal = renewal
-        self._render = render
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
-        if kind == "lifespan":
-            await self._app(scope, receive, send)
-            return
-        if kind not in ("http", "websocket"):
+        if self._cross_origin is not None:
+            await self._cross_origin(scope, receive, send)
+        elif kind == "http":
+            request = request_of(scope)
+            try:
+                principal = self.guard.recall(request)
+            except Exception:
+                log.exception("the guard could not recall anybody; the request is judged anew")
+                principal = None
+            if principal is None:
+                await self._judge(request, scope, receive, send)
+                return
+            scope["principal"] = scope["user"] = scope["auth"] = principal
+            scope["headers"] = [*scope["headers"]]
+            await self._streams.serve(self.app, scope, receive, send, principal, request)
+        elif kind == "websocket":
+            await self._judge(request_of(scope), scope, receive, send)
+        elif kind == "lifespan":
+            await self.app(scope, receive, send)
+        else:
             raise RuntimeError(f"guestpass lets no {kind!r} connection through: it cannot judge one")
-        request = request_of(scope)
-        handed_on = self._preflight and is_preflight(scope) and self._guard.reads_one_way(request)
-        proof = ANYONE if handed_on else await decide(self._guard, request)
+
+    async def _judge(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        handed_on = self._preflight and is_preflight(scope) and self.guard.reads_one_way(request)
+        proof = ANYONE if handed_on else await decide(self.guard, request)
         if not isinstance(proof, Principal):
             await self._refuse(proof, scope, receive, send)
             return
         _show(scope, proof)
         _route_as_judged(scope)
-        if kind == "websocket":
+        if scope["type"] == "websocket":
             await self._serve_socket(scope, receive, _accepting(_take_out_pair(scope), send), proof, request)
         elif proof is ANYONE:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
         elif proof is UNNAMED:
-            await self._app(scope, receive, _varying(send))
+            await self.app(scope, receive, _varying(send))
         else:
-            await self._streams.serve(self._app, scope, receive, send, proof, request)
+            await self._streams.serve(self.app, scope, receive, send, proof, request)
 
     async def _serve_socket(
         self, scope: Scope, receive: Receive, send: Send, principal: Principal, request: Request
     ) -> None:
         if scope["principal"] is None:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         renewed = partial(_show_principal, scope) if self._renewal else None
-        await serve_socket(self._app, scope, receive, send, Life(self._guard, principal, request, decide), renewed)
+        await serve_socket(self.app, scope, receive, send, Life(self.guard, principal, request, decide), renewed)
 
     async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self._render(refusal, self._guard.realm)
+        answer = self._render(refusal, self.guard.realm)
         head: Message = {"status": answer.status, "headers": answer.headers}
         if scope["type"] == "http":
             body = b"" if scope["method"] == "HEAD" else answer.body
@@ -164,6 +156,19 @@ class _Door:
         await send({"type": "websocket.close", "code": refusal.close_code, "reason": refusal.code})
 
 
+def cross_origin(app: ASGIApp, guard: Guard, allow_origins: Collection[str]) -> ASGIApp:
+    """`app` behind Starlette's CORS middleware, set to what the policy of `guard` has."""
+    from starlette.middleware.cors import CORSMiddleware
+
+    return CORSMiddleware(
+        app,
+        allow_origins=list(allow_origins),
+        allow_methods=sorted(guard.policy.methods),
+        allow_headers=["Authorization", "Content-Type", guard.account_header],
+        expose_headers=["WWW-Authenticate", "Retry-After"],
+    )
+
+
 async def decide(guard: Guard, request: Request) -> Proof:
     """The verdict of `guard`; a refusal where it fails."""
     try:
@@ -177,47 +182,33 @@ async def decide(guard: Guard, request: Request) -> Proof:
 def request_of(scope: Scope) -> Request:
     """An ASGI scope as the guard sees it."""
     whole: str = scope["path"]
+    root: str | None = scope.get("root_path")
     http = scope["type"] == "http"
     return Request(
         # Over HTTP/2 a server may pass on any method, also one that only looks like a handshake's name here.
-        method=scope["method"].strip("()") if http else WEBSOCKET,
-        path=below_root(whole, scope.get("root_path") or ""),
-        whole_path=whole,
-        raw_path=scope.get("raw_path"),
-        query=scope.get("query_string") or b"",
-        headers=scope["headers"],
-        subprotocols=() if http else _offered(scope),
+        scope["method"].strip("()") if http else WEBSOCKET,
+        below_root(whole, root) if root else whole,
+        whole,
+        scope.get("raw_path"),
+        scope.get("query_string") or b"",
+        scope["headers"],
+        () if http else _offered(scope),
     )
 
 
-class Scopes:
-    """What Starlette's own tools expect at ``scope["auth"]``: components, features and roles as scopes."""
-
-    def __init__(self, principal: Principal | None) -> None:
-        self._principal = principal
-
-    @property
-    def scopes(self) -> list[str]:
-        """``authenticated``, and the names of the principal's grant; nothing where there is no principal."""
-        if self._principal is None:
-            return []
-        named = (self._principal.grant.components, self._principal.grant.roles)
-        return ["authenticated", *(name for names in named if names is not ALL for name in sorted(names))]
-
-
 class Nobody:
-    """What Starlette's own tools expect at ``scope["user"]`` of a public request."""
+    """What Starlette's own tools expect at ``scope["user"]`` and ``scope["auth"]`` of a public request."""
 
     is_authenticated: Final = False
     display_name: Final = ""
     identity: Final = ""
+    scopes: Final[Sequence[str]] = []
 
 
 def _show_principal(scope: Scope, principal: Principal) -> None:
     seen = seen_by_application(principal)
     scope["principal"] = seen
-    scope["user"] = Nobody() if seen is None else seen
-    scope["auth"] = Scopes(seen)
+    scope["user"] = scope["auth"] = Nobody() if seen is None else seen
 
 
 def _show(scope: Scope, principal: Principal) -> None:

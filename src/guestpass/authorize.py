@@ -5,7 +5,6 @@ be asked after, the question is handed back, and the answer handed in.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from guestpass.grants import ALL
@@ -58,7 +57,7 @@ def authorize(
 def _hold_to_account(
     rule: Rule, principal: Principal, named: Sequence[str], owned: bool | None
 ) -> Principal | Refusal | OwnsAccount:
-    accounts, it = principal.grant.accounts, noun(principal.kind)
+    accounts, it = principal.standing.grant.accounts, noun(principal.kind)
     if not named:
         if not rule.account or principal.account is not None:
             return principal
@@ -74,13 +73,11 @@ def _hold_to_account(
             return OwnsAccount(principal.platform, account)
         if not owned:
             return Refusal("account_refused", it)
-    elif len(accounts) == 1:
-        return principal
-    return replace(principal, grant=replace(principal.grant, accounts=frozenset({account})), narrowed_from=principal)
+    return principal.held_to(account)
 
 
 def _component(rule: Rule, principal: Principal) -> Refusal | None:
-    component, components = rule.component, principal.grant.components
+    component, components = rule.component, principal.standing.grant.components
     if component is None:
         return None
     it = noun(principal.kind)
@@ -94,6 +91,6 @@ def _component(rule: Rule, principal: Principal) -> Refusal | None:
 
 def _role(policy: Policy, rule: Rule, principal: Principal) -> Refusal | None:
     role = policy.role_of(rule)
-    if role is None or role in principal.grant.roles:
+    if role is None or role in principal.standing.grant.roles:
         return None
     return Refusal("role_insufficient", noun(principal.kind), f"Needed: {role}.", scope=role)

@@ -6,13 +6,9 @@ order they came, so that a hit writes nothing and needs no lock.
 
 import threading
 from collections.abc import Callable
-from typing import TypeAlias
 
 from guestpass.forking import begins_anew
-from guestpass.principal import Principal
-
-Entry: TypeAlias = tuple[float, tuple[int, ...], Principal]
-"""A verdict: until when it is good (Unix seconds), as of which versions of the lists of endings, and on whom."""
+from guestpass.principal import Principal, Remembered
 
 
 class VerifiedCache:
@@ -24,7 +20,7 @@ class VerifiedCache:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._entries: dict[bytes, Entry] = {}
+        self._entries: dict[bytes, Remembered] = {}
         self.get = self._entries.get
         self._lock = threading.Lock()
         self.generation = 0
@@ -34,7 +30,7 @@ class VerifiedCache:
         """Whether there is, or was until lately, a principal under `key`."""
         return key in self._entries
 
-    def put(self, key: bytes, entry: Entry, generation: int) -> None:
+    def put(self, key: bytes, entry: Remembered, generation: int) -> None:
         """Keep a verdict, unless something was forgotten since `generation` was read."""
         with self._lock:
             if generation != self.generation:
@@ -48,7 +44,7 @@ class VerifiedCache:
         """Drop every principal for which `ended` is true."""
         with self._lock:
             self.generation += 1
-            for key in [key for key, (_, _, principal) in self._entries.items() if ended(principal)]:
+            for key in [key for key, principal in self._entries.items() if ended(principal)]:
                 del self._entries[key]
 
     def after_fork(self) -> None:

@@ -7,7 +7,6 @@ What no table names means nothing: a claim that somebody forgot to restrict gran
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from types import MappingProxyType
 from typing import Final, TypeAlias, cast
 
 from guestpass.errors import ConfigurationError
@@ -55,6 +54,7 @@ class Always:
 Source: TypeAlias = Claim | Always
 
 _Reader: TypeAlias = Callable[[Mapping[str, object]], Iterable[str]]
+_Readers: TypeAlias = tuple[_Reader, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,15 @@ class ClaimMapping:
     accounts: Source | tuple[Source, ...] = ()
     roles: Source | tuple[Source, ...] = ()
     components: Source | tuple[Source, ...] = ()
-    _readers: Mapping[str, tuple[_Reader, ...]] = field(init=False, repr=False, compare=False)
+    _readers: tuple[_Readers, _Readers, _Readers] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        readers = {
-            "accounts": _readers("accounts", self.accounts, is_account_id, is_account_id),
-            "roles": _readers("roles", self.roles, is_name, is_name),
-            "components": _readers("components", self.components, _is_component, _is_plain_component),
-        }
-        object.__setattr__(self, "_readers", MappingProxyType(readers))
+        readers = (
+            _readers("accounts", self.accounts, is_account_id, is_account_id),
+            _readers("roles", self.roles, is_name, is_name),
+            _readers("components", self.components, _is_component, _is_plain_component),
+        )
+        object.__setattr__(self, "_readers", readers)
 
     @property
     def claims(self) -> frozenset[str]:
@@ -85,12 +85,16 @@ class ClaimMapping:
         sources = (source for given in (self.accounts, self.roles, self.components) for source in _several(given))
         return frozenset(source.name for source in sources if isinstance(source, Claim))
 
-    def read(self, claims: Mapping[str, object]) -> dict[str, frozenset[str]]:
-        """`accounts`, `roles` and `components`, as the claims of a verified token have them."""
-        return {
-            dimension: frozenset(name for reader in readers for name in reader(claims))
-            for dimension, readers in self._readers.items()
-        }
+    def read(self, claims: Mapping[str, object]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+        """Accounts, roles and components, as the claims of a verified token have them."""
+        accounts, roles, components = self._readers
+        return _read(accounts, claims), _read(roles, claims), _read(components, claims)
+
+
+def _read(readers: _Readers, claims: Mapping[str, object]) -> frozenset[str]:
+    if len(readers) == 1:
+        return frozenset(readers[0](claims))
+    return frozenset(name for reader in readers for name in reader(claims))
 
 
 def _several(given: Source | tuple[Source, ...]) -> tuple[Source, ...]:
@@ -102,7 +106,7 @@ def _readers(
     given: Source | tuple[Source, ...],
     allowed: Callable[[object], bool],
     believed: Callable[[object], bool],
-) -> tuple[_Reader, ...]:
+) -> _Readers:
     return tuple(_reader(dimension, source, allowed, believed) for source in _several(given))
 
 

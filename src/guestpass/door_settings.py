@@ -4,8 +4,9 @@ import logging
 from collections.abc import Collection, Iterable
 
 from guestpass.errors import ConfigurationError
-from guestpass.policy import Policy, RouteRule
+from guestpass.policy import Policy
 from guestpass.principal import is_origin
+from guestpass.rule_table import RouteRule
 
 log = logging.getLogger("guestpass")
 

@@ -23,10 +23,10 @@ from guestpass.inquiry import drive
 from guestpass.issuing import MAX_BODY, Call, Endpoint, answer_to, endpoints, read_prefix, too_long
 from guestpass.issuing_wsgi import answer_of, idempotency_keys, read_at_most
 from guestpass.long_answers import EVENT_STREAM, EndStreams, LongAnswers
-from guestpass.policy import RouteRule
 from guestpass.principal import Principal
 from guestpass.problems import Answer, Renderer, render
 from guestpass.refusals import Refusal
+from guestpass.rule_table import RouteRule
 from guestpass.rules import Rule, needs
 from guestpass.wsgi import (
     JUDGED_KEY,

@@ -15,7 +15,8 @@ from werkzeug.routing import Rule as Route
 
 from guestpass.errors import ConfigurationError, RulesCompete
 from guestpass.flask_paths import RoutePath, parameters, route_paths, template
-from guestpass.policy import RouteRule, overlapping
+from guestpass.policy import overlapping
+from guestpass.rule_table import RouteRule
 from guestpass.rules import HTTP_METHODS, MARK, Needs, Rule
 
 _EVERY_METHOD: Final = HTTP_METHODS | {"HEAD"}

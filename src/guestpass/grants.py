@@ -60,6 +60,11 @@ def intersection(one: Names, other: Names) -> Names:
     return one if other is ALL else one & other
 
 
+def listed(given: Names) -> list[str]:
+    """The names in order; none of `ALL`, which has no end."""
+    return [] if given is ALL else sorted(given)
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What a principal may do: accounts × components with their features × roles, on one platform, in one mode.
@@ -82,6 +87,17 @@ class Grant:
             raise ValueError("expires_at is a number of seconds, or infinity")
         for field in ("accounts", "components", "roles"):
             object.__setattr__(self, field, names(getattr(self, field)))
+
+    def until(self, expires_at: float) -> "Grant":
+        """The same with another end."""
+        if expires_at == self.expires_at:
+            return self
+        # What was checked once is not checked again.
+        grant = object.__new__(Grant)
+        for field in ("platform", "mode", "accounts", "components", "roles"):
+            object.__setattr__(grant, field, getattr(self, field))
+        object.__setattr__(grant, "expires_at", expires_at)
+        return grant
 
     def covers(self, other: "Grant") -> bool:
         """Whether all that `other` allows is allowed here too. A partial order."""

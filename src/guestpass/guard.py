@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Final
 
 from guestpass import paths
@@ -25,14 +26,15 @@ from guestpass.forking import begins_anew
 from guestpass.grants import Grant, Mode
 from guestpass.inquiry import Inquiry, ask, drive, drive_async
 from guestpass.ownership import Ownership, OwnsAccount
-from guestpass.policy import Policy, RouteRule
-from guestpass.principal import Principal
+from guestpass.policy import Policy
+from guestpass.principal import Principal, Remembered
 from guestpass.proving import Proof, Prover, Verdict, refusal_of
 from guestpass.refusals import Refusal
-from guestpass.requests import Presented, Request, canonical, read
+from guestpass.requests import ACCOUNT, AUTHORIZATION, BROWSER, Meanings, Presented, Request, canonical, read
 from guestpass.revocation_feed import unique
 from guestpass.revocation_list import names_of
 from guestpass.revocations import Revocations
+from guestpass.rule_table import RouteRule
 from guestpass.rules import Rule
 
 ANYONE: Final = Principal(kind="anyone", subject="", grant=Grant("", "live"), credential_id="")
@@ -109,6 +111,7 @@ class Guard:
         self.account_header: Final = account_header
         self.clock: Final = clock
         self._account_header = canonical(account_header.encode())
+        self._meanings = Meanings(self._account_header)
         self._cache = VerifiedCache(cache_size)
         self.after_fork()
         begins_anew(self)
@@ -126,6 +129,7 @@ class Guard:
         )
         self._overrides: list[Callable[[Presented], Verdict]] = []
         self._identify: Callable[[Presented], Verdict] = self._prover.identify
+        self._remembered: Callable[[bytes], Remembered | None] = self._cache.get
         self.authenticators.attach(policy, self.forget)
 
     def check(self, credential: str) -> Principal:
@@ -139,9 +143,55 @@ class Guard:
         """`check`, without holding up the event loop (asyncio or trio)."""
         return _principal(await drive_async(self._identify_text(credential)))
 
+    def recall(self, request: Request) -> Principal | None:
+        """Whom `decide` lets in, where it has let in the like before; None wherever that takes a closer look.
+
+        The hit path. It finds nothing out: the credential was proved, and nothing was heard of its end since; the rule
+        let in its `Standing`, so that there is no more to compare than the account and where it came from. What it
+        answers, `decide` would: a law of the tests.
+        """
+        path, whole_path, raw_path = request.path, request.whole_path, request.raw_path
+        # Equal lengths leave no room for an escape: what was sent is what was decoded.
+        if path is None or (raw_path is not None and len(raw_path) != len(whole_path)):
+            return None
+        authorization, account, in_browser = None, None, False
+        meanings = self._meanings.known
+        for name, value in request.headers:
+            meaning = meanings.get(name)
+            if meaning is None:
+                meaning = self._meanings.learn(name)
+            if not meaning:
+                continue
+            if meaning == AUTHORIZATION and authorization is None:
+                authorization = value
+            elif meaning == BROWSER:
+                in_browser = True
+            elif meaning == ACCOUNT and account is None:
+                account = value
+            else:
+                return None
+        known = None if authorization is None else self._remembered(sha256(authorization).digest())
+        endings = self._endings
+        if known is None or known.versions is not endings.versions:
+            return None
+        now = self.clock()
+        if now >= known.until or now >= endings.trusted_until:
+            return None
+        standing = known.standing
+        if self.policy.recall(request.method, path, standing.account) not in standing.admitted:
+            return None
+        if account is not None and account.strip(b" \t").decode("latin-1") != standing.account:
+            return None
+        if path is not whole_path and paths.trouble(whole_path, None) is not None:
+            return None
+        if in_browser or standing.origins:
+            return known if standing.placeless else None
+        return known
+
     def decide(self, request: Request) -> Verdict:
         """The verdict on a request; a generator (see `guestpass.inquiry`) where something has to be asked first."""
-        rule = None if request.path is None else self.policy.find(request.method, request.path)
+        route = None if request.path is None else self.policy.match(request.method, request.path)
+        rule = None if route is None else route.rule
         if not _reads_one_way(request, rule):
             return Refusal("path_ambiguous")
         if self.policy.is_contested(request.method, request.path or "", rule):
@@ -151,9 +201,9 @@ class Guard:
         presented = read(request, self._account_header)
         proof = self._identify(presented)
         if isinstance(proof, Principal):
-            return self._admit(proof, rule, request, presented)
+            return self._admit(proof, route, request, presented)
         if isinstance(proof, Generator):
-            return self._admit_later(proof, rule, request, presented)
+            return self._admit_later(proof, route, request, presented)
         if rule is not None and rule.optional and proof.code == "credential_missing":
             return UNNAMED
         return proof
@@ -179,7 +229,7 @@ class Guard:
         mine = self._prover.assuming(principal)
         with self._watching:
             self._overrides.append(mine)
-            self._identify = mine
+            self._identify, self._remembered = mine, _nobody
         try:
             yield
         finally:
@@ -187,6 +237,7 @@ class Guard:
             with self._watching:
                 self._overrides.remove(mine)
                 self._identify = [self._prover.identify, *self._overrides][-1]
+                self._remembered = _nobody if self._overrides else self._cache.get
 
     def add_rules(self, rules: Iterable[Rule]) -> None:
         """Add rules to the policy, such as those of the issuing API, before the first request."""
@@ -245,15 +296,18 @@ class Guard:
                 except Exception:
                     log.exception("a live connection could not be told that its credential may have ended")
 
-    def _admit(self, principal: Principal, rule: Rule | None, request: Request, presented: Presented) -> Verdict:
-        if rule is None:
+    def _admit(self, principal: Principal, route: RouteRule | None, request: Request, presented: Presented) -> Verdict:
+        if route is None:
             return Refusal("rule_missing", noun(principal.kind))
+        rule = route.rule
         if rule.public:
             return principal
         named = presented.accounts
         if rule.places:
             named = named + [name for place in rule.places for name in request.named(place, rule.parameters)]
         verdict = authorize(self.policy, rule, principal, named, None)
+        if verdict is principal and isinstance(principal, Remembered) and route not in principal.standing.admitted:
+            principal.standing.admit(route)
         if isinstance(verdict, Refusal) and verdict.code == "account_missing" and not verdict.more:
             return replace(verdict, more=f"Send it in the header {self.account_header}.")
         if not isinstance(verdict, OwnsAccount):
@@ -274,17 +328,21 @@ class Guard:
         return _final(authorize(self.policy, rule, principal, named, owned))
 
     def _admit_later(
-        self, identifying: Inquiry[Proof], rule: Rule | None, request: Request, presented: Presented
+        self, identifying: Inquiry[Proof], route: RouteRule | None, request: Request, presented: Presented
     ) -> Inquiry[Proof]:
         proof = yield from identifying
         if isinstance(proof, Refusal):
             return proof
-        verdict = self._admit(proof, rule, request, presented)
+        verdict = self._admit(proof, route, request, presented)
         return (yield from verdict) if isinstance(verdict, Generator) else verdict
 
     def _identify_text(self, credential: str) -> Inquiry[Proof]:
         verdict = self._prover.identify(Presented([b"Bearer " + credential.encode("utf-8", "replace")], []))
         return (yield from verdict) if isinstance(verdict, Generator) else verdict
+
+
+def _nobody(_: bytes) -> None:
+    """Who is remembered while all requests are judged as somebody else's."""
 
 
 def _reads_one_way(request: Request, rule: Rule | None) -> bool:

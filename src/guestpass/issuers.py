@@ -17,7 +17,7 @@ from guestpass.grants import Grant, Mode
 from guestpass.inquiry import Inquiry, ask, drive
 from guestpass.jwks import SYMMETRIC, VerificationKey
 from guestpass.keysets import FindVerificationKey, KeySet
-from guestpass.principal import IDENTITY_TOKEN, Principal
+from guestpass.principal import IDENTITY_TOKEN, Principal, Standing
 from guestpass.refusals import Refusal
 from guestpass.token_profile import ANY_AUDIENCE, Audience, TokenProfile
 from guestpass.tokens import (
@@ -36,6 +36,9 @@ __all__ = ["ANY_AUDIENCE", "Audience", "IssuerSettings", "JwtIssuer"]
 
 _FOREIGN: Final = "it is of another issuer"
 _NO_KEY: Final = "its issuer has no such key"
+
+_STANDINGS: Final = 1_024
+"""What tokens are granted, of which so many ways are remembered."""
 
 
 class IssuerSettings(TypedDict, total=False):
@@ -109,6 +112,7 @@ class JwtIssuer:
         self._platform = platform
         self._mode: Mode = mode
         self._mapping = mapping
+        self._standings: dict[object, Standing] = {}
         # The header, up to the dot, of the last token that a key verified, and what of it counts: nearly always the
         # next one's too. At first, what no token begins with.
         self._accepted: tuple[str, str, str | None] = "." * (MAX_TOKEN + 1), "", None
@@ -272,15 +276,20 @@ class JwtIssuer:
         subject = text_claim(claims, "sub")
         issued_at = float(cast("float", claims.get("iat", 0)))
         jti = claims.get("jti")
-        return Principal(
-            kind=IDENTITY_TOKEN,
-            subject=subject,
-            grant=Grant(platform=self._platform, mode=self._mode, expires_at=ends, **self._mapping.read(claims)),
-            # Never the token or its digest: its issuer gave it no name, so it is called by what it says.
-            credential_id=jti if isinstance(jti, str) else f"{subject}@{issued_at or ends:.0f}",
-            issuer=self.issuer,
-            issued_at=issued_at,
-        )
+        # Never the token or its digest: where its issuer gave it no name, it is called by what it says.
+        name = jti if isinstance(jti, str) else f"{subject}@{issued_at or ends:.0f}"
+        return Principal.of(self._standing(claims), subject, name, ends, issued_at)
+
+    def _standing(self, claims: Mapping[str, object]) -> Standing:
+        granted = self._mapping.read(claims)
+        standing = self._standings.get(granted)
+        if standing is None:
+            if len(self._standings) >= _STANDINGS:
+                self._standings.clear()
+            accounts, roles, components = granted
+            grant = Grant(self._platform, self._mode, accounts, components, roles)
+            standing = self._standings[granted] = Standing(IDENTITY_TOKEN, grant, self.issuer)
+        return standing
 
 
 def _groups(table: Mapping[str, str | Collection[str]] | None) -> tuple[Source, ...]:

@@ -18,6 +18,9 @@ LOOK_AGAIN: Final = 5.0
 """Seconds between two looks at whether the credential of a live connection still stands, for what ends without a word
 in this process."""
 
+_KEPT: Final = 256
+_LONGEST: Final = 128
+
 # RFC 9110 section 8.3.1, without parameters.
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+/[a-z0-9!#$%&'*+.^_`|~-]+\Z")
 
@@ -36,11 +39,21 @@ class LongAnswers:
         for one in self._types:
             if not _MEDIA_TYPE.match(one):
                 raise ConfigurationError(f'end_streams=[{one!r}]: a content type alone: "text/event-stream"')
+        self.known: Final[dict[bytes | str, bool]] = {}
         self.none: Final = not self.all and not self._types
 
-    def has(self, content_type: str) -> bool:
+    def has(self, content_type: bytes | str) -> bool:
         """Whether an answer with this Content-Type is one of them."""
-        return self.all or content_type.partition(";")[0].strip().lower() in self._types
+        known = self.known.get(content_type)
+        return self.learn(content_type) if known is None else known
+
+    def learn(self, content_type: bytes | str) -> bool:
+        """`has` of one that is not `known`, which it is from then on, unless there are too many."""
+        text = content_type if isinstance(content_type, str) else content_type.decode("latin-1")
+        known = self.all or text.partition(";")[0].strip().lower() in self._types
+        if len(self.known) < _KEPT and len(content_type) <= _LONGEST:
+            self.known[content_type] = known
+        return known
 
 
 def caused_by_end(problem: BaseException | None, depth: int = 20) -> bool:

@@ -99,7 +99,7 @@ class Ownership:
 
 
 def is_owned(ownership: Ownership | None, platform: str, account: str) -> Inquiry[bool]:
-    """Whether an account is a platform's, asked after where that is not known. Nobody's, where nobody could be asked."""
+    """Whether an account is a platform's, asked after where that is not known; not so, where nobody can tell."""
     if ownership is None:
         return False
     question = OwnsAccount(platform, account)

@@ -9,31 +9,22 @@ import difflib
 import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from guestpass.contested import contested, twins
 from guestpass.errors import ConfigurationError, RulesCompete
 from guestpass.grants import ALL, Grant, Names
+from guestpass.paths import trouble
 from guestpass.principal import is_name
+from guestpass.rule_table import RouteRule, RuleTable, find, tables
 from guestpass.rules import BASE_ROLE, WEBSOCKET, Rule
 
 EXTERNAL_ENTITY: Final = "external_entity"
 EVERY_FEATURE: Final = "/*"
 
-Segments = Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class RouteRule:
-    """A rule, and exactly the requests that it is for here: its methods and, where the route is stricter than the
-    rule's path, a regular expression for paths. `closed`: it lets nobody in, nor does another route's rule."""
-
-    rule: Rule
-    methods: frozenset[str]
-    stricter: re.Pattern[str] | None = None
-    closed: bool = False
-    template: str = ""
+# Text that is read in one way, but for what is left empty in it; what else there is may be, too.
+_PLAIN: Final = re.compile(r"/[A-Za-z0-9_/-]*").fullmatch
 
 
 class Policy:
@@ -61,9 +52,10 @@ class Policy:
             self._check(rule)
         _refuse_rivals(rules)
         self.rules: tuple[Rule, ...] = tuple(rules)
-        self._tables = _tables([RouteRule(rule, rule.methods) for rule in rules])
+        self._tables = tables([RouteRule(rule, rule.methods) for rule in rules])
         self._routes: tuple[RouteRule, ...] = ()
-        self._route_tables: Mapping[str, _Table] | None = None
+        self._route_tables: Mapping[str, RuleTable] | None = None
+        self._use(None)
         self._contested = _contested(rules)
 
     def with_rules(self, rules: Iterable[Rule]) -> "Policy":
@@ -91,10 +83,15 @@ class Policy:
         policy = copy.copy(self)
         policy.rules = (*self.rules, *said)
         policy._routes = tuple(routes)
-        policy._route_tables = _tables(routes)
+        policy._route_tables = tables(routes)
+        policy._use(policy._route_tables)
         # The router is known now, and with it what a path is for.
         policy._contested = {}
         return policy
+
+    def _use(self, routes: Mapping[str, RuleTable] | None) -> None:
+        self._by_method = _in_turn(routes, self._tables)
+        self._over_http = {method: tables for method, tables in self._by_method.items() if method != WEBSOCKET}
 
     @property
     def has_routes(self) -> bool:
@@ -109,15 +106,55 @@ class Policy:
 
     def find(self, method: str, path: str) -> Rule | None:
         """The rule for a request, None where there is none. HEAD is GET."""
-        own = _find(self._tables, "GET" if method == "HEAD" else method, path)
-        rule = None if own is None else own.rule
-        if self._route_tables is None:
-            return rule
-        route = _find(self._route_tables, method, path)
-        if route is None and method == "HEAD":
-            route = _find(self._route_tables, "GET", path)
-        # What stands at a route holds for it, whatever else the policy says of such requests.
-        return rule if route is None or route.closed else route.rule
+        found = self.match(method, path)
+        return None if found is None else found.rule
+
+    def match(self, method: str, path: str) -> RouteRule | None:
+        """`find`, with exactly the requests that the rule is for here."""
+        tables = self._by_method.get(method, ())
+        if method == "HEAD":
+            own, routes = self._tables, self._route_tables or {}
+            route = find(routes, "HEAD", path) or find(routes, "GET", path)
+            if route is not None and not route.closed:
+                return route
+            tables = (own["GET"],) if "GET" in own else ()
+        for table in tables:
+            found = table.find(path)
+            if found is not None and not found.closed:
+                return found
+        return None
+
+    def recall(self, method: str, path: str, account: str | None) -> RouteRule | None:
+        """The rule for an HTTP request that nobody could take for another; its path names no account but `account`.
+
+        None where there is none, and wherever that takes a closer look: then `find` knows. `path` has no escapes left.
+        """
+        segments: list[str] | None = None
+        for table in self._over_http.get(method, ()):
+            found = table.literal.get(path)
+            if found is None:
+                if segments is None:
+                    segments = path.split("/")
+                found = table.sole(segments)
+            if found is not None and not found.closed:
+                break
+        else:
+            return None
+        if not found.simple or (self._contested and id(found.rule) in self._contested):
+            return None
+        if segments is None:
+            return found
+        if segments[0]:
+            # What does not begin with a slash is no path.
+            return None
+        if found.account_at and (account is None or segments[found.account_at] != account):
+            return None
+        if found.account_alone and account[0] != ".":  # type: ignore[index] # it stands in the path
+            # It stands for all that the rule leaves open, so the path has been read whole.
+            return found
+        if path[-1] == "/" or ((not _PLAIN(path) or "//" in path) and trouble(path, None) is not None):
+            return None
+        return found
 
     def is_contested(self, method: str, path: str, rule: Rule | None) -> bool:
         """Whether a request that `rule` is for may be meant for another rule: see `guestpass.contested`.
@@ -130,7 +167,7 @@ class Policy:
         if not self._contested:
             return False
         tables = self._contested.get(id(rule))
-        return tables is not None and _find(tables, "GET" if method == "HEAD" else method, path) is not None
+        return tables is not None and find(tables, "GET" if method == "HEAD" else method, path) is not None
 
     def rule_of_route(self, method: str, template: str) -> Rule | None:
         """The rule for the requests of one documented route, None where there is none."""
@@ -193,57 +230,16 @@ class Policy:
             _known(rule, "role", rule.role, self.roles, "Policy(roles=(…))")
 
 
-class _Table:
-    """The rules of one method, by shape: for each pattern of literal places one dictionary.
-
-    A shape is looked up with the path's segments at its literal places, heaviest shape first, so that the cost
-    follows the number of shapes, not of rules. Of two that are equal in weight a closed one counts.
-    """
-
-    def __init__(self, routes: Iterable[RouteRule]) -> None:
-        self._plain: dict[str, RouteRule] = {}
-        shapes: dict[tuple[tuple[int, ...], int, bool], dict[tuple[str, ...], list[RouteRule]]] = {}
-        for route in routes:
-            rule = route.rule
-            literal = tuple(place for place, segment in enumerate(rule.segments) if segment is not None)
-            if not rule.rest and len(literal) == len(rule.segments):
-                self._plain.setdefault("/" + "/".join(segment or "" for segment in rule.segments), route)
-                continue
-            key = tuple(segment for segment in rule.segments if segment is not None)
-            shapes.setdefault((literal, len(rule.segments), rule.rest), {}).setdefault(key, []).append(route)
-        self._shapes = [(next(iter(by.values()))[0].rule.weight, *shape, by) for shape, by in shapes.items()]
-        self._shapes.sort(key=lambda shape: shape[0], reverse=True)
-
-    def find(self, path: str) -> RouteRule | None:
-        found = self._plain.get(path)
-        if found is not None:
-            return found
-        segments = path[1:].split("/")
-        weight = None
-        for shape_weight, literal, length, rest, routes in self._shapes:
-            if weight is not None and shape_weight != weight:
-                break
-            if len(segments) > length if rest else len(segments) == length:
-                for route in routes.get(tuple([segments[place] for place in literal]), ()):
-                    if _fits(route, segments, path):
-                        if route.closed:
-                            return route
-                        found, weight = found or route, shape_weight
-                        break
-        return found
+def _in_turn(
+    routes: Mapping[str, RuleTable] | None, own: Mapping[str, RuleTable]
+) -> Mapping[str, tuple[RuleTable, ...]]:
+    """The tables of each method in the order in which they count: what stands at a route holds for it, whatever else
+    the policy says of such requests."""
+    order = (own,) if routes is None else (routes, own)
+    return {method: tuple(by[method] for by in order if method in by) for method in {*own, *(routes or ())}}
 
 
-def _tables(routes: Sequence[RouteRule]) -> Mapping[str, _Table]:
-    methods = {method for route in routes for method in route.methods}
-    return {method: _Table(route for route in routes if method in route.methods) for method in methods}
-
-
-def _find(tables: Mapping[str, _Table], method: str, path: str) -> RouteRule | None:
-    table = tables.get(method)
-    return None if table is None else table.find(path)
-
-
-def _contested(rules: Sequence[Rule]) -> Mapping[int, Mapping[str, _Table]]:
+def _contested(rules: Sequence[Rule]) -> Mapping[int, Mapping[str, RuleTable]]:
     """Of each rule, by identity, the requests that may be meant for another."""
     origin = {id(twin): (twin, rule) for rule in rules for twin in twins(rule)}
     found: dict[int, list[RouteRule]] = {}
@@ -257,13 +253,7 @@ def _contested(rules: Sequence[Rule]) -> Mapping[int, Mapping[str, _Table]]:
         # A twin's paths are not its rule's, but for the empty rest.
         for rule in (one, whose) if whose is other or whose.rest else (one,):
             found.setdefault(id(rule), []).append(RouteRule(common, common.methods))
-    return {rule: _tables(routes) for rule, routes in found.items()}
-
-
-def _fits(route: RouteRule, segments: Segments, path: str) -> bool:
-    if route.stricter is not None and route.stricter.match(path) is None:
-        return False
-    return all(segment is not None or segments[place] for place, segment in enumerate(route.rule.segments))
+    return {rule: tables(routes) for rule, routes in found.items()}
 
 
 def _read_components(components: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:

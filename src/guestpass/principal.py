@@ -3,13 +3,14 @@
 Knows the kinds of credential and what the application is told of a caller. Knows nothing of how it was proved.
 """
 
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import FrozenInstanceError, dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NoReturn, TypedDict, Unpack, cast
 
-from guestpass.grants import ALL, Grant, Mode
+from guestpass.grants import ALL, Grant, Mode, listed
 
 SECRET_KEY: Final = "secret_key"  # noqa: S105 - the name of a kind
 PUBLISHABLE_KEY: Final = "publishable_key"
@@ -52,6 +53,60 @@ def is_origin(value: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What credentials of one origin have in common: kept once in memory, however many of them are remembered.
+
+    `grant` has no end, since each credential has its own. `account` is the one account that they are held to, None
+    where there are none or several; `placeless`, whether they are good wherever a browser sends them from. `admitted`
+    are the rules of one guard's policy that let them in, as far as they were met: see `Guard.recall`.
+    """
+
+    kind: str
+    grant: Grant
+    issuer: str = ""
+    minted_by: str = ""
+    origins: frozenset[str] = frozenset()
+    secret_digest: bytes = field(default=b"", repr=False)
+    signing_key: str = ""
+    account: str | None = field(init=False, repr=False, compare=False)
+    placeless: bool = field(init=False, repr=False, compare=False)
+    admitted: frozenset[object] = field(init=False, repr=False, compare=False, default=frozenset())
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        accounts = self.grant.accounts
+        account = None if accounts is ALL or len(accounts) != 1 else next(iter(accounts))
+        object.__setattr__(self, "account", account)
+        object.__setattr__(self, "placeless", self.kind != SECRET_KEY and not self.origins)
+        said = (self.kind, self.grant, self.issuer, self.minted_by, self.secret_digest, self.signing_key)
+        object.__setattr__(self, "_hash", hash(said))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def admit(self, rule: object) -> None:
+        """Remember that `rule` lets these credentials in, for the account that they are held to."""
+        # Another set each time: who reads takes no lock.
+        object.__setattr__(self, "admitted", self.admitted | {rule})
+
+
+class Parts(TypedDict, total=False):
+    """What a principal is made of."""
+
+    kind: str
+    subject: str
+    grant: Grant
+    credential_id: str
+    issuer: str
+    minted_by: str
+    issued_at: float
+    metadata: Mapping[str, object]
+    origins: frozenset[str]
+    secret_digest: bytes
+    signing_key: str
+    narrowed_from: "Principal | None"
+
+
 class Principal:
     """Who is calling, and what they may do.
 
@@ -66,42 +121,118 @@ class Principal:
     that a request is held to.
     """
 
-    kind: str
+    # No dataclass: what it is made of and what it keeps are not the same.
+    __slots__ = ("credential_id", "expires_at", "issued_at", "metadata", "narrowed_from", "standing", "subject")
+
+    standing: Standing
     subject: str
-    grant: Grant
     credential_id: str
-    issuer: str = ""
-    minted_by: str = ""
-    issued_at: float = 0.0
-    metadata: Mapping[str, object] = field(default_factory=lambda: NO_METADATA, hash=False)
-    origins: frozenset[str] = frozenset()
-    secret_digest: bytes = field(default=b"", repr=False, compare=False)
-    signing_key: str = field(default="", repr=False, compare=False)
-    narrowed_from: "Principal | None" = field(default=None, repr=False, compare=False)
+    issued_at: float
+    expires_at: float
+    metadata: Mapping[str, object]
+    narrowed_from: "Principal | None"
+
+    def __init__(
+        self,
+        kind: str,
+        subject: str,
+        grant: Grant,
+        credential_id: str,
+        issuer: str = "",
+        minted_by: str = "",
+        issued_at: float = 0.0,
+        metadata: Mapping[str, object] = NO_METADATA,
+        origins: frozenset[str] = frozenset(),
+        secret_digest: bytes = b"",
+        signing_key: str = "",
+        narrowed_from: "Principal | None" = None,
+    ) -> None:
+        endless = grant.until(math.inf)
+        standing = Standing(kind, endless, issuer, minted_by, origins, secret_digest, signing_key)
+        self._fill(standing, subject, credential_id, issued_at, grant.expires_at, metadata, narrowed_from)
+
+    @staticmethod
+    def of(
+        standing: Standing,
+        subject: str,
+        credential_id: str,
+        expires_at: float,
+        issued_at: float,
+        metadata: Mapping[str, object] = NO_METADATA,
+    ) -> "Principal":
+        """The principal of one credential of a standing."""
+        principal = object.__new__(Principal)
+        principal._fill(standing, subject, credential_id, issued_at, expires_at, metadata, None)
+        return principal
+
+    def _fill(
+        self,
+        standing: Standing,
+        subject: str,
+        credential_id: str,
+        issued_at: float,
+        expires_at: float,
+        metadata: Mapping[str, object],
+        narrowed_from: "Principal | None",
+    ) -> None:
+        put = object.__setattr__
+        put(self, "standing", standing)
+        put(self, "subject", subject)
+        put(self, "credential_id", credential_id)
+        put(self, "issued_at", issued_at)
+        put(self, "expires_at", expires_at)
+        put(self, "metadata", metadata)
+        put(self, "narrowed_from", narrowed_from)
+
+    @property
+    def kind(self) -> str:
+        """The kind of its credential."""
+        return self.standing.kind
+
+    @property
+    def grant(self) -> Grant:
+        """What it may do, until its end."""
+        return self.standing.grant.until(self.expires_at)
+
+    @property
+    def issuer(self) -> str:
+        """Who vouches for it: the ``iss`` of a token, the id of the key that made a session."""
+        return self.standing.issuer
+
+    @property
+    def minted_by(self) -> str:
+        """The id of the secret key that made it, empty where none did."""
+        return self.standing.minted_by
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The web origins that a key is good for."""
+        return self.standing.origins
+
+    @property
+    def secret_digest(self) -> bytes:
+        """Which secret of a key it was."""
+        return self.standing.secret_digest
+
+    @property
+    def signing_key(self) -> str:
+        """The ``kid`` of what signed a token here."""
+        return self.standing.signing_key
 
     @property
     def platform(self) -> str:
         """The platform whose backend is, or vouches for, the caller; empty where an outside issuer names none."""
-        return self.grant.platform
+        return self.standing.grant.platform
 
     @property
     def mode(self) -> Mode:
         """``live`` or ``test``."""
-        return self.grant.mode
-
-    @property
-    def expires_at(self) -> float:
-        """The end, in Unix seconds; infinity where there is none."""
-        return self.grant.expires_at
+        return self.standing.grant.mode
 
     @property
     def account(self) -> str | None:
         """The one account that the caller is held to, or None where there are none or several."""
-        accounts = self.grant.accounts
-        if accounts is ALL or len(accounts) != 1:
-            return None
-        (account,) = accounts
-        return account
+        return self.standing.account
 
     @property
     def identity(self) -> tuple[str, str, str, str | None, str]:
@@ -109,12 +240,90 @@ class Principal:
         proved = self.narrowed_from or self
         return (proved.kind, proved.issuer, proved.platform, proved.account, proved.subject)
 
+    def held_to(self, account: str) -> "Principal":
+        """This principal, for one of its accounts alone."""
+        if self.account == account:
+            return self
+        return self.but(grant=replace(self.grant, accounts=frozenset({account})), narrowed_from=self)
+
+    def but(self, **parts: "Unpack[Parts]") -> "Principal":
+        """This principal with some parts exchanged, as `dataclasses.replace` has it."""
+        same = {name: getattr(self, name) for name in Parts.__annotations__}
+        return Principal(**cast("Parts", {**same, **parts}))
+
     @property
     def is_authenticated(self) -> bool:
-        """True. With `display_name`, what Starlette's own tools expect at ``scope["user"]``."""
+        """True. With `display_name` and `scopes`, what Starlette's own tools expect of ``scope["user"]`` and
+        ``scope["auth"]``."""
         return True
 
     @property
     def display_name(self) -> str:
         """The subject."""
         return self.subject
+
+    @property
+    def scopes(self) -> list[str]:
+        """``authenticated``, and the names of the components, features and roles that were granted."""
+        granted = self.standing.grant
+        return ["authenticated", *(name for names in (granted.components, granted.roles) for name in listed(names))]
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        # It is shared by all requests with its credential.
+        raise FrozenInstanceError(f"a principal stays as it is: {name}; principal.but({name}=…) is another")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise FrozenInstanceError(f"a principal stays as it is: {name}")
+
+    def __copy__(self) -> "Principal":
+        return self
+
+    def __deepcopy__(self, _: object) -> "Principal":
+        return self
+
+    def _compared(self) -> tuple[object, ...]:
+        standing = self.standing
+        # Which secret or signing key it was does not make it somebody else.
+        shared = (standing.kind, standing.grant, standing.issuer, standing.minted_by, standing.origins)
+        return (*shared, self.subject, self.credential_id, self.issued_at, self.expires_at)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Principal):
+            return NotImplemented
+        return self._compared() == other._compared() and self.metadata == other.metadata
+
+    def __hash__(self) -> int:
+        return hash(self._compared())
+
+    def __repr__(self) -> str:
+        shown = ("kind", "subject", "grant", "credential_id", "issuer", "minted_by", "issued_at", "metadata", "origins")
+        return f"Principal({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+
+class Remembered(Principal):
+    """A principal in a guard's memory: `until` when the verdict on it is good (Unix seconds), and as of which
+    `versions` of the lists of endings. One object for all three, since there may be a million of them."""
+
+    __slots__ = ("until", "versions")
+
+    until: float
+    versions: tuple[int, ...]
+
+    def __init__(self, proved: Principal, standing: Standing, until: float, versions: tuple[int, ...]) -> None:
+        account = standing.account
+        subject = account if account is not None and account == proved.subject else proved.subject
+        self._fill(
+            standing,
+            subject,
+            proved.credential_id,
+            proved.issued_at,
+            proved.expires_at,
+            proved.metadata,
+            proved.narrowed_from,
+        )
+        object.__setattr__(self, "until", until)
+        self.seen(versions)
+
+    def seen(self, versions: tuple[int, ...]) -> None:
+        """Remember that it still stands as of `versions`."""
+        object.__setattr__(self, "versions", versions)

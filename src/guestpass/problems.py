@@ -22,10 +22,12 @@ class Answer:
 Renderer: TypeAlias = Callable[[Refusal, str], Answer]
 """From a refusal and the realm to an answer; `render` is the one that is used unless another is given."""
 
+VARY: Final = (b"vary", b"Authorization")
+
 _ALWAYS: Final[Headers] = [
     (b"content-type", b"application/problem+json"),
     (b"cache-control", b"no-store"),
-    (b"vary", b"Authorization"),
+    VARY,
     # The body may be shown where a page was expected; it must not be taken for one.
     (b"x-content-type-options", b"nosniff"),
 ]
@@ -48,5 +50,5 @@ def vary_by_credential(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     merged = list(headers)
     named = [field.strip().lower() for name, value in merged if name.lower() == b"vary" for field in value.split(b",")]
     if b"authorization" not in named and b"*" not in named:
-        merged.append((b"vary", b"Authorization"))
+        merged.append(VARY)
     return merged

@@ -7,12 +7,12 @@ the cache knows takes one plain call; a look-up makes an inquiry.
 import hashlib
 import logging
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
 from guestpass.authenticators import Authenticator, Authenticators
 from guestpass.authorize import noun
-from guestpass.cache import Entry, VerifiedCache
+from guestpass.cache import VerifiedCache
 from guestpass.credentials import Credential, announces, from_header
 from guestpass.endings import Endings
 from guestpass.errors import InvalidToken, Refused, Unavailable
@@ -26,10 +26,12 @@ from guestpass.principal import (
     SECRET_KEY,
     SIGNED_TOKEN,
     Principal,
+    Remembered,
 )
 from guestpass.refusals import Refusal
 from guestpass.requests import Presented
 from guestpass.revocation_list import KEYS
+from guestpass.standings import Standings
 from guestpass.tokens import read_token
 from guestpass.upkeep import UPKEEP
 
@@ -72,7 +74,7 @@ class Prover:
         lookups: int,
     ) -> None:
         self._authenticators = authenticators
-        self._close = close
+        self._standings = Standings(close)
         self._mode = mode
         self._clock = clock
         self._cache = cache
@@ -91,9 +93,9 @@ class Prover:
         credential = _one_credential(presented)
         if not isinstance(credential, Credential):
             return credential
-        if key is not None and credential.protocol is None:
-            spelled, key = key, _digest(credential.text)
-            if key != spelled and (proof := self._recalled(key, now)) is not None:
+        if key is not None and credential.protocol is None and presented.authorization[0] != _header(credential.text):
+            key = hashlib.sha256(_header(credential.text)).digest()
+            if (proof := self._recalled(key, now)) is not None:
                 return _presentable(proof, presented) if isinstance(proof, Principal) else proof
         authenticator = self._authenticators.of(credential)
         kind = None if authenticator is None else authenticator.kind_of(credential)
@@ -121,7 +123,7 @@ class Prover:
 
     def assuming(self, principal: Principal) -> Callable[[Presented], Verdict]:
         """What `identify` would answer if the credential of `principal` were presented each time: for tests."""
-        closed = replace(principal, grant=self._close(principal.grant))
+        closed = Remembered(principal, self._standings.of(principal.standing), principal.expires_at, ())
 
         def identify(presented: Presented) -> Verdict:
             if not self._clock() < closed.expires_at:
@@ -134,18 +136,17 @@ class Prover:
     def _recalled(self, key: bytes, now: float) -> Proof | None:
         """What the cache knows; a refusal where it has heard of an end since."""
         entry, endings = self._cache.get(key), self._endings
-        if entry is None or now >= entry[0] or now >= endings.trusted_until:
+        if entry is None or now >= entry.until or now >= endings.trusted_until:
             return None
-        return entry[2] if entry[1] is endings.versions else self._after_news(key, entry)
+        return entry if entry.versions is endings.versions else self._after_news(entry)
 
-    def _after_news(self, key: bytes, entry: Entry) -> Proof | None:
+    def _after_news(self, principal: Remembered) -> Proof | None:
         """What is left of a cached verdict after news: itself, where they do not concern it; a refusal, where they say
         that it has ended; None, where only its record can tell."""
-        generation, versions = self._cache.generation, self._endings.versions
-        until, since, principal = entry
-        if self._endings.stands(principal, since):
+        versions = self._endings.versions
+        if self._endings.stands(principal, principal.versions):
             # The next hit need not ask.
-            self._cache.put(key, (until, versions, principal), generation)
+            principal.seen(versions)
             return principal
         return _ended(principal) if principal.kind not in KEYS and self._endings.has_ended(principal) else None
 
@@ -190,11 +191,11 @@ class Prover:
         if not now < proof.expires_at:
             # It ended while it was looked up.
             return self._refuse(Refusal(_EXPIRED.get(kind, "credential_invalid"), noun(kind)), kind, presented)
-        principal = replace(proof, grant=self._close(proof.grant))
+        good_for = cast("float", getattr(attempt.authenticator, "good_for", self._recheck))
+        until = min(proof.expires_at, now + good_for)
+        principal = Remembered(proof, self._standings.of(proof.standing), until, attempt.versions)
         if attempt.key is not None:
-            good_for = cast("float", getattr(attempt.authenticator, "good_for", self._recheck))
-            until = min(principal.expires_at, now + good_for)
-            self._cache.put(attempt.key, (until, attempt.versions, principal), attempt.generation)
+            self._cache.put(attempt.key, principal, attempt.generation)
         return _presentable(principal, presented)
 
     def _refuse(self, refusal: Refusal, kind: str, presented: Presented) -> Refusal:
@@ -240,9 +241,10 @@ def _cache_key(presented: Presented) -> bytes | None:
     return hashlib.sha256("\0".join(presented.pair).encode()).digest() + b"\0"
 
 
-def _digest(text: str) -> bytes:
-    """The key of a credential in a header, however the header is spelled: one credential has one place in the cache."""
-    return hashlib.sha256(b"Bearer " + text.encode()).digest()
+def _header(text: str) -> bytes:
+    """The header that a credential is remembered by, however it was spelled: one credential has one place in the
+    cache."""
+    return b"Bearer " + text.encode()
 
 
 def _one_credential(presented: Presented) -> Credential | Refusal:

@@ -18,9 +18,47 @@ IDENTITY_PREFIX: Final = b"guestpass-"
 """What the names of the guard's own headers begin with: it sets them, a caller never does."""
 
 
+NOTHING, AUTHORIZATION, ACCOUNT, BROWSER, CLOSER = range(5)
+"""What the name of a header means to a guard; `CLOSER`: that it takes `read` to tell."""
+
+_KEPT: Final = 512
+_LONGEST: Final = 64
+
+
+class Meanings:
+    """What the names of headers mean to the guard whose account header this is: `known` has those that were met."""
+
+    def __init__(self, account_header: bytes) -> None:
+        self._account_header = account_header
+        self.known: Final[dict[bytes, int]] = {}
+
+    def learn(self, name: bytes) -> int:
+        """What `name` means. Kept, unless strangers have sent too many."""
+        spelled = canonical(name)
+        if spelled == self._account_header:
+            meaning = ACCOUNT
+        elif spelled.startswith(IDENTITY_PREFIX):
+            meaning = CLOSER
+        else:
+            meaning = _READ.get(spelled, NOTHING)
+        if meaning != NOTHING and name != spelled:
+            meaning = CLOSER
+        if len(self.known) < _KEPT and len(name) <= _LONGEST:
+            self.known[name] = meaning
+        return meaning
+
+
 def canonical(name: bytes) -> bytes:
     """A header name as a WSGI server or a proxy may spell it later: without case, ``_`` as ``-``."""
     return name.lower().replace(b"_", b"-")
+
+
+_READ: Final = {
+    b"authorization": AUTHORIZATION,
+    b"origin": BROWSER,
+    b"sec-fetch-site": BROWSER,
+    b"access-control-request-method": CLOSER,
+}
 
 
 @dataclass(slots=True)

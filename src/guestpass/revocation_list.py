@@ -89,8 +89,8 @@ def names_of(principal: Principal) -> tuple[str, ...]:
         return (key_name(principal.credential_id),)
     mode = principal.mode
     names = [identity_name(principal.identity, mode)]
-    if principal.grant.accounts is not ALL:
-        names += [account_name(principal.platform, account, mode) for account in principal.grant.accounts]
+    if principal.standing.grant.accounts is not ALL:
+        names += [account_name(principal.platform, account, mode) for account in principal.standing.grant.accounts]
     if principal.minted_by:
         names.append(key_name(principal.minted_by))
     if principal.kind == SIGNED_TOKEN:

@@ -14,7 +14,8 @@ from starlette.convertors import CONVERTOR_TYPES, FloatConvertor, IntegerConvert
 from starlette.routing import PARAM_REGEX, BaseRoute, Host, Mount, Route, WebSocketRoute, compile_path
 
 from guestpass.errors import ConfigurationError, RulesCompete
-from guestpass.policy import RouteRule, overlapping
+from guestpass.policy import overlapping
+from guestpass.rule_table import RouteRule
 from guestpass.rules import HTTP_METHODS, MARK, WEBSOCKET, Needs, Rule
 
 _NAME = re.compile(r"\{[A-Za-z0-9_]+")

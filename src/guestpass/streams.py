@@ -19,7 +19,7 @@ from guestpass.guard import Guard
 from guestpass.live import Decide, Life, in_company
 from guestpass.long_answers import LongAnswers, caused_by_end
 from guestpass.principal import Principal
-from guestpass.problems import Headers, vary_by_credential
+from guestpass.problems import VARY, vary_by_credential
 from guestpass.requests import Request
 
 GRACE: Final = 1.0
@@ -46,27 +46,26 @@ class Streams:
         Raises `ConnectionEnded` where the answer was broken off, for the server. What the application raises of its own
         comes out as it is.
         """
-        answer = _Answer(self, principal, request, receive, send)
+        answer = Answer(self, principal, request, receive, send)
         try:
             answer.host = asyncio.current_task()
         except RuntimeError:
             # Not asyncio, so trio, where what may have to be cancelled needs its scope from the start.
             await answer.serve_in_company(app, scope)
-        else:
-            try:
-                await app(scope, answer.receive, answer.send)
-            except BaseException as problem:
-                if not answer.ended_by(problem):
-                    raise
-            finally:
-                if answer.life is not None:
-                    answer.leave(answer.life)
-        if answer.life is not None and answer.broken:
-            await answer.tell()
-            raise ConnectionEnded from None
+            return
+        try:
+            await app(scope, answer.receive, answer.send)
+        except BaseException as problem:
+            if not answer.ended_by(problem):
+                raise
+        finally:
+            if answer.life is not None:
+                answer.leave(answer.life)
+        if answer.life is not None:
+            await answer.finish()
 
 
-class _Answer:
+class Answer:
     # What most answers never need has no place in the instance.
     host: asyncio.Task[object] | None = None
     _asked = False
@@ -101,10 +100,18 @@ class _Answer:
     def send(self, message: Message) -> Awaitable[None]:
         """Send, unless the answer is over. A long one is watched from its start on, until it is complete."""
         if message["type"] == "http.response.start":
-            headers = vary_by_credential(message.get("headers") or ())
-            if self._is_long(headers) and not self._begun:
+            answers, headers = self._streams.answers, message.get("headers") or ()
+            long, varies = answers.all, False
+            for name, value in headers:
+                if len(name) == 12:
+                    if name == b"content-type" or name.lower() == b"content-type":
+                        known = answers.known.get(value)
+                        long = long or (answers.learn(value) if known is None else known)
+                elif len(name) == 4:
+                    varies = varies or name.lower() == b"vary"
+            if long and not self._begun:
                 self._begin()
-            return self._send({**message, "headers": headers})
+            return self._send({**message, "headers": vary_by_credential(headers) if varies else [*headers, VARY]})
         if self.life is not None:
             if self.broken:
                 return _lost()
@@ -127,6 +134,7 @@ class _Answer:
                 self.leave(self.life)
         if problem is not None and not self.ended_by(problem):
             raise problem
+        await self.finish()
 
     def ended_by(self, problem: BaseException) -> bool:
         """Whether `problem` came out of the application because its answer was over."""
@@ -136,6 +144,12 @@ class _Answer:
             # Not where the server cancels as well. There may be fewer than were made: anyio takes back what it finds.
             return self._cancelled > 0 and self.host.cancelling() - self._before <= self._cancelled
         return caused_by_end(problem)
+
+    async def finish(self) -> None:
+        """Raise `ConnectionEnded` where the answer was broken off, once whoever serves it has been told."""
+        if self.broken:
+            await self.tell()
+            raise ConnectionEnded from None
 
     async def tell(self) -> None:
         """Tell the server, and what stands between, that the answer is broken off."""
@@ -152,13 +166,6 @@ class _Answer:
         if self.host is not None:
             for _ in range(min(self._cancelled, self.host.cancelling() - self._before)):
                 self.host.uncancel()
-
-    def _is_long(self, headers: Headers) -> bool:
-        answers = self._streams.answers
-        for name, value in headers:
-            if len(name) == 12 and name.lower() == b"content-type" and answers.has(value.decode("latin-1")):
-                return True
-        return answers.all
 
     def _alive(self) -> Life:
         if self.life is None:

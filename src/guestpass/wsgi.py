@@ -24,7 +24,7 @@ from guestpass.problems import Answer, Renderer, render
 from guestpass.proving import Proof
 from guestpass.refusals import Refusal
 from guestpass.requests import IDENTITY_PREFIX, Request, canonical
-from guestpass.wsgi_streams import ExcInfo, LongAnswer
+from guestpass.wsgi_streams import ExcInfo, LongAnswer, vary_by_credential
 
 __all__ = ["ExcInfo", "GuardMiddleware", "StartResponse", "WSGIApplication", "WSGIEnvironment"]
 
@@ -77,14 +77,15 @@ class GuardMiddleware:
         proof, request = self._judge(environ)
         if not isinstance(proof, Principal):
             return answer_with(self._render(proof, self.guard.realm), environ, start_response)
-        _show(environ, proof)
+        environ[ENVIRON_KEY] = seen_by_application(proof)
+        if _IDENTITY in "\n".join(environ):
+            _take_out_identity(environ)
         if proof is ANYONE:
             return self.app(environ, start_response)
-        varying = _varying(start_response)
-        if request is None or proof is UNNAMED or self._answers.none:
-            return self.app(environ, varying)
+        if request is None or proof is UNNAMED:
+            return self.app(environ, _varying(start_response))
         still_admitted = partial(self._still_admitted, request)
-        return LongAnswer(self.guard, proof, self._answers, still_admitted, varying).of(self.app, environ)
+        return LongAnswer(self.guard, proof, self._answers, still_admitted, start_response).of(self.app, environ)
 
     def _judge(self, environ: WSGIEnvironment) -> tuple[Proof, Request | None]:
         try:
@@ -93,6 +94,9 @@ class GuardMiddleware:
                 self._watched, self._policy = watched_by(self.guard), self.guard.policy
             request = request_of(environ, self._watched)
             environ[JUDGED_KEY] = (request.method, request.path)
+            recalled = self.guard.recall(request)
+            if recalled is not None:
+                return recalled, request
             if self._preflight and is_preflight(environ) and self.guard.reads_one_way(request):
                 return ANYONE, request
         except Exception:
@@ -134,20 +138,16 @@ def request_of(environ: WSGIEnvironment, watched: Watched) -> Request:
     """
     script, path = _text(environ.get("SCRIPT_NAME", "")), _text(environ.get("PATH_INFO", ""))
     raw = _raw_path(environ)
-    whole = path if script == "/" else script + path
+    whole = path if script in ("", "/") else script + path
     if script and raw is not None and _text(unquote_to_bytes(raw)) == path:
         # A proxy took the root off before the server saw the path.
         whole = path
-    return Request(
-        # A server may pass on any method, also one that only looks like a handshake's name here.
-        method=environ["REQUEST_METHOD"].strip("()"),
-        # The root itself: frameworks route it as "/", or redirect to that.
-        path=None if path and path[0] != "/" else path or "/",
-        whole_path=whole,
-        raw_path=raw,
-        query=environ.get("QUERY_STRING", "").encode("latin-1"),
-        headers=list(_headers(environ, watched)),
-    )
+    # The root itself: frameworks route it as "/", or redirect to that.
+    below = None if path and path[0] != "/" else path or "/"
+    query: str = environ.get("QUERY_STRING", "")
+    # A server may pass on any method, also one that only looks like a handshake's name here.
+    method: str = environ["REQUEST_METHOD"].strip("()")
+    return Request(method, below, whole, raw, query.encode("latin-1"), _headers(environ, watched))
 
 
 def is_preflight(environ: WSGIEnvironment) -> bool:
@@ -181,21 +181,22 @@ def _raw_path(environ: WSGIEnvironment) -> bytes | None:
     return sent.partition("?")[0].encode("latin-1") or None
 
 
-def _headers(environ: WSGIEnvironment, watched: Watched) -> Iterable[tuple[bytes, bytes]]:
+def _headers(environ: WSGIEnvironment, watched: Watched) -> list[tuple[bytes, bytes]]:
     """The headers, each value of those that a server may have joined on its own.
 
     Servers join several headers of one name with commas. Nothing that the guard reads holds one otherwise: a credential
     does not, nor does an account's id; and an Origin with one is nobody's.
     """
+    headers: list[tuple[bytes, bytes]] = []
     for key, name in watched:
         value: str | None = environ.get(key)
         if value is None:
             continue
         if "," in value and name != b"origin":
-            for part in value.split(","):
-                yield name, part.encode("latin-1")
+            headers += [(name, part.encode("latin-1")) for part in value.split(",")]
         else:
-            yield name, value.encode("latin-1")
+            headers.append((name, value.encode("latin-1")))
+    return headers
 
 
 def _key(name: bytes) -> str:
@@ -204,9 +205,8 @@ def _key(name: bytes) -> str:
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
-def _show(environ: WSGIEnvironment, principal: Principal) -> None:
-    """Put into `environ` what the application is to see, and take out what it is not."""
-    environ[ENVIRON_KEY] = seen_by_application(principal)
+def _take_out_identity(environ: WSGIEnvironment) -> None:
+    """Take out the headers that only the guard sets."""
     for key in [key for key in environ if key.startswith(_IDENTITY)]:
         del environ[key]
 
@@ -218,12 +218,6 @@ def _varying(start_response: StartResponse) -> StartResponse:
         return start_response(status, vary_by_credential(headers), exc_info)
 
     return start
-
-
-def vary_by_credential(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """`headers` with ``Vary: Authorization`` merged in, as `guestpass.problems` has it for bytes."""
-    named = [field.strip().lower() for name, value in headers if name.lower() == "vary" for field in value.split(",")]
-    return headers if "authorization" in named or "*" in named else [*headers, ("Vary", "Authorization")]
 
 
 def _status_line(status: int) -> str:

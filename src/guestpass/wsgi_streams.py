@@ -8,7 +8,7 @@ such as a comment every few seconds, which proxies ask for as well.
 
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from guestpass.errors import ConnectionEnded
@@ -20,12 +20,26 @@ ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | 
 Headers: TypeAlias = list[tuple[str, str]]
 
 
+VARY: Final = ("Vary", "Authorization")
+
+
+def vary_by_credential(headers: Headers) -> Headers:
+    """`headers` with ``Vary: Authorization`` merged in, as `guestpass.problems` has it for bytes."""
+    named = [field.strip().lower() for name, value in headers if name.lower() == "vary" for field in value.split(",")]
+    return headers if "authorization" in named or "*" in named else [*headers, VARY]
+
+
 class LongAnswer:
-    """One answer to `principal`, broken off at its end where it is among `answers`.
+    """One answer to `principal`, which varies by credential; broken off at its end where it is among `answers`.
 
     `still_admitted` is asked once an answer turns out to be long, whenever the guard hears of the credential's ending,
     and every few seconds. Raises `ConnectionEnded`, to the server from the body, to the application from ``write``.
     """
+
+    # What most answers never need has no place in the instance.
+    _started = _long = _told = _over = False
+    _looked = 0.0
+    _forget: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -40,20 +54,20 @@ class LongAnswer:
         self._answers = answers
         self._still_admitted = still_admitted
         self._start_response = start_response
-        self._started = self._long = False
-        self._told = self._over = False
-        self._looked = 0.0
-        self._forget: Callable[[], None] | None = None
 
     def start(self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Callable[[bytes], object]:
         """PEP 3333's ``start_response``."""
-        write = self._start_response(status, headers, exc_info)
-        self._started = True
-        self._long = self._answers.all or any(
-            name.lower() == "content-type" and self._answers.has(value) for name, value in headers
-        )
-        if not self._long:
-            self.forget()
+        long, varies = self._answers.all, False
+        for name, value in headers:
+            if len(name) == 12:
+                long = long or (name.lower() == "content-type" and self._answers.has(value))
+            elif len(name) == 4:
+                varies = varies or name.lower() == "vary"
+        write = self._start_response(status, vary_by_credential(headers) if varies else [*headers, VARY], exc_info)
+        self._started, self._long = True, long
+        if not long:
+            if self._forget is not None:
+                self.forget()
             return write
         if self._forget is None:
             self._forget = self._guard.watch(self._principal, self._tell)

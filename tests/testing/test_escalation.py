@@ -18,12 +18,12 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from guestpass import ConfigurationError, Grant, Policy, Principal, Refusal, Rule, needs
-from guestpass.cache import Entry, VerifiedCache
+from guestpass.cache import VerifiedCache
 from guestpass.inquiry import Inquiry
 from guestpass.keyring import KeyRing
 from guestpass.minting import Asked, Mint, Minted
 from guestpass.ownership import Ownership, OwnsAccount
-from guestpass.principal import SECRET_KEY
+from guestpass.principal import SECRET_KEY, Remembered
 from guestpass.records import Ending, RotateKey
 from guestpass.revocation_list import RevocationList
 from guestpass.starlette import protect
@@ -108,7 +108,7 @@ def for_ever(self: Mint, by: Principal, asked: Asked) -> Inquiry[Minted]:
 
 
 def by_whatever(self: Mint, by: Principal, asked: Asked) -> Inquiry[Minted]:
-    return real_grant(self, replace(by, kind=SECRET_KEY), asked)
+    return real_grant(self, by.but(kind=SECRET_KEY), asked)
 
 
 def from_memory(_: Mint, by: Principal, now: float) -> Inquiry[tuple[Grant, int]]:
@@ -121,8 +121,8 @@ def minting_by_anybody(policy: Policy, rule: Rule, *more: object) -> Principal |
     return real_authorize(policy, replace(rule, mints=False), *more)
 
 
-def kept_for_ever(self: VerifiedCache, key: bytes, entry: Entry, generation: int) -> None:
-    real_put(self, key, (4e9, *entry[1:]), generation)
+def kept_for_ever(self: VerifiedCache, key: bytes, entry: Remembered, generation: int) -> None:
+    real_put(self, key, Remembered(entry, entry.standing, 4e9, entry.versions), generation)
 
 
 def rotated_without_an_end(id: str, digest: bytes, _until: float, ending: Ending | None = None) -> RotateKey:  # noqa: A002

@@ -48,26 +48,26 @@ def _unique(doors: Iterable[Guarded | None]) -> list[Guarded]:
 
 
 def _replace(patches: Patches, door: Guarded, twin: Twin, inside: object) -> None:
-    for put_up in _put_up(door):
-        if isinstance(put_up, GuardMiddleware):
-            asked: object = getattr(put_up, "_door", None)
-            streams = getattr(asked, "_streams", None)
-            if not isinstance(streams, Streams) or getattr(asked, "_guard", None) is not door.guard:
-                raise TypeError("a door of another make")
-            patches.put(asked, "_guard", twin.guard)
-            patches.put(asked, "_streams", Streams(twin.guard, streams.decide, streams.answers))
-            if inside is not None:
-                patches.put(asked, "_app", inside)
-        else:
-            patches.put(put_up, "guard", twin.guard)
-            if inside is not None:
-                patches.put(put_up, "app", inside)
+    for middleware in _middleware_of(door):
+        if isinstance(middleware, GuardMiddleware):
+            streams = getattr(middleware, "_streams", None)
+            if not isinstance(streams, Streams):
+                raise TypeError("GuardMiddleware is not built as an audit knows it")
+            patches.put(middleware, "_streams", Streams(twin.guard, streams.decide, streams.answers))
+        patches.put(middleware, "guard", twin.guard)
+        if inside is not None:
+            patches.put(middleware, "app", inside)
 
 
-def _put_up(door: Guarded) -> list[GuardMiddleware | WSGIGuardMiddleware]:
-    """The middleware of a door: itself, or what `protect` has put up."""
-    if isinstance(door.door, GuardMiddleware | WSGIGuardMiddleware):
-        return [door.door]
-    within = doors_of(door.door.put_up())
-    made = [found.door for found in within if found.guard is door.guard]
-    return cast("list[GuardMiddleware | WSGIGuardMiddleware]", made)[:1]
+def _middleware_of(door: Guarded) -> list[GuardMiddleware | WSGIGuardMiddleware]:
+    """What of a door judges: the middleware itself or what `protect` has put up, and what it has behind its CORS."""
+    made: object = door.door
+    if not isinstance(made, GuardMiddleware | WSGIGuardMiddleware):
+        made = made.put_up()
+    found = [within.door for within in doors_of(made) if within.guard is door.guard][:1]
+    if not found:
+        raise TypeError("a door has no guard in it: it is not built as an audit knows it")
+    for middleware in tuple(found):
+        behind = getattr(middleware, "_cross_origin", None)
+        found += [within.door for within in doors_of(behind) if within.guard is door.guard][:1] if behind else []
+    return cast("list[GuardMiddleware | WSGIGuardMiddleware]", found)
