@@ -61,9 +61,8 @@ def _replace(patches: Patches, door: Guarded, twin: Twin, inside: object) -> Non
 
 def _middleware_of(door: Guarded) -> list[GuardMiddleware | WSGIGuardMiddleware]:
     """What of a door judges: the middleware itself or what `protect` has put up, and what it has behind its CORS."""
-    made: object = door.door
-    if not isinstance(made, GuardMiddleware | WSGIGuardMiddleware):
-        made = made.put_up()
+    standing = door.door
+    made: object = standing if isinstance(standing, GuardMiddleware | WSGIGuardMiddleware) else standing.put_up()
     found = [within.door for within in doors_of(made) if within.guard is door.guard][:1]
     if not found:
         raise TypeError("a door has no guard in it: it is not built as an audit knows it")
