@@ -741,7 +741,7 @@ def test_the_vocabulary_of_these_tests_is_that_of_the_policy(house: House) -> No
     assert house.guard.policy.roles == ROLES
 
 
-async def test_the_guard_is_put_up_once_whoever_is_first(house: House) -> None:
+async def test_the_guard_isput_up_once_whoever_is_first(house: House) -> None:
     app = FastAPI(openapi_url=None)
     app.add_api_route("/x", LOGS(endpoint()))
     protect(app, house.guard)
@@ -750,7 +750,7 @@ async def test_the_guard_is_put_up_once_whoever_is_first(house: House) -> None:
     # A start after the first request, and a second one that raced the first for it.
     assert await _start(app) == ""
     layer: Any = app.middleware_stack
-    while not hasattr(layer, "_put_up"):
+    while not hasattr(layer, "put_up"):
         layer = layer.app
-    assert layer._put_up() is layer._put_up()
+    assert layer.put_up() is layer.put_up()
     assert (await ask_http(app, "GET", "/x", bearer(secret))).status == 200

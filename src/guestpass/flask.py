@@ -83,7 +83,7 @@ def protect(
 
     app.register_error_handler(Refused, refused)
     app.register_error_handler(Unavailable, refused)
-    protection = _Protection(app, app.wsgi_app, guard, allow_origins, preflight, end_streams, render)
+    protection = Protection(app, app.wsgi_app, guard, allow_origins, preflight, end_streams, render)
     app.before_request(protection.hold)
     app.extensions[NAME] = protection
     # The way that Flask documents for putting something before an application.
@@ -96,13 +96,16 @@ def check(app: Flask) -> None:
     To be called when all of them are there, such as in a test; the first request would say it too.
     """
     protection = app.extensions.get(NAME)
-    if not isinstance(protection, _Protection):
+    if not isinstance(protection, Protection):
         raise ConfigurationError("check(app): protect(app, guard) first")
     protection.check()
 
 
-class _Protection:
-    """The guard, put up when the application is complete: with its first request."""
+class Protection:
+    """The guard, put up when the application is complete: with its first request.
+
+    Made by `protect` alone; `inside` is what stands behind the guard.
+    """
 
     def __init__(
         self,
@@ -115,8 +118,8 @@ class _Protection:
         render: Renderer,
     ) -> None:
         self._flask = flask
-        self._app = app
-        self._guard = guard
+        self.inside: Final = app
+        self.guard: Final = guard
         self._allow_origins = allow_origins
         self._preflight: Literal["refuse", "pass"] = preflight
         self._end_streams: EndStreams = end_streams
@@ -133,7 +136,7 @@ class _Protection:
         self._rules: dict[tuple[int, str], RouteRule] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        door = self._door or self._put_up()
+        door = self._door or self.put_up()
         return door(environ, start_response)
 
     def check(self) -> None:
@@ -143,7 +146,7 @@ class _Protection:
 
     def _read(self) -> list[tuple[Site, RouteRule]]:
         read = read_url_map(self._flask)
-        check_settings(self._guard.policy.with_routes([rule for _, rule in read]), self._allow_origins)
+        check_settings(self.guard.policy.with_routes([rule for _, rule in read]), self._allow_origins)
         return read
 
     def hold(self) -> Response | None:
@@ -160,12 +163,12 @@ class _Protection:
         judged: tuple[str, str] | None = request.environ.get(JUDGED_KEY)
         if judged is None:
             raise NotGuarded("no guard ran for this request: it came in past app.wsgi_app")
-        rule = self._guard.policy.find(*judged)
+        rule = self.guard.policy.find(*judged)
         said = self._rules.get((id(route), method))
         if rule is not None and said is not None and self._is_for(rule, said):
             return None
         log.error("%s %s was judged, and reached %s: put what rewrites paths before the guard", *judged, route.endpoint)
-        return _response(self._flask, self._render(Refusal("internal_error"), self._guard.realm))
+        return _response(self._flask, self._render(Refusal("internal_error"), self.guard.realm))
 
     def _is_for(self, rule: Rule, said: RouteRule) -> bool:
         if said.closed:
@@ -173,17 +176,18 @@ class _Protection:
             return id(rule) in self._own
         return rule is said.rule or rule.asks_the_same(said.rule)
 
-    def _put_up(self) -> WSGIApplication:
+    def put_up(self) -> WSGIApplication:
+        """The guard's door, with the routes read into its policy. Raises `ConfigurationError`."""
         with self._lock:
             if self._door is None:
                 freeze(self._flask)
-                read, guard = self._read(), self._guard
+                read, guard = self._read(), self.guard
                 self._own = frozenset(map(id, guard.policy.rules))
                 guard.add_routes([rule for _, rule in read])
                 tell_closed(guard.policy, [rule for _, rule in read])
                 self._rules = {(id(site.route), method): rule for site, rule in read for method in site.methods}
                 door = GuardMiddleware(
-                    self._app, guard, preflight=self._preflight, end_streams=self._end_streams, render=self._render
+                    self.inside, guard, preflight=self._preflight, end_streams=self._end_streams, render=self._render
                 )
                 self._door = self._outermost(door)
             return self._door

@@ -112,7 +112,7 @@ def forward_auth(
             raise ConfigurationError(f'forward_auth({name}={path!r}): a path such as "/api"')
     if path_prefix and proxy != "envoy":
         raise ConfigurationError('forward_auth(path_prefix=…): that is for proxy="envoy"; see root_path')
-    return _ForwardAuth(
+    return ForwardAuth(
         guard, _PROXIES[proxy], _Peers(trusted), sockets, root_path, path_prefix, preflight == "pass", render
     )
 
@@ -122,7 +122,9 @@ class _Misasked(Exception):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _ForwardAuth:
+class ForwardAuth:
+    """What `forward_auth` makes."""
+
     guard: Guard
     proxy: _Proxy
     peers: "_Peers"

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Collection
-from typing import Literal
+from typing import Final, Literal
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -42,7 +42,7 @@ def protect(
         raise ConfigurationError("protect(app, guard): the application first, then its guard")
     # What is wrong with it is said here, and not with the first request.
     LongAnswers(end_streams)
-    if any(str(middleware.cls) == str(_Protection) for middleware in app.user_middleware):
+    if any(str(middleware.cls) == str(Protection) for middleware in app.user_middleware):
         raise ConfigurationError("protect(app, guard): this application is protected already")
     if issuing is not None:
         if not issuing.startswith("/"):
@@ -55,7 +55,7 @@ def protect(
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(Unavailable, refused)
     app.add_middleware(
-        _Protection,
+        Protection,
         root=app,
         guard=guard,
         allow_origins=allow_origins,
@@ -67,8 +67,11 @@ def protect(
     )
 
 
-class _Protection:
-    """The guard, put up when the application is complete: at its start, or with its first request."""
+class Protection:
+    """The guard, put up when the application is complete: at its start, or with its first request.
+
+    Made by `protect` alone; `inside` is what stands behind the guard.
+    """
 
     def __init__(
         self,
@@ -83,9 +86,9 @@ class _Protection:
         socket_renewal: bool,
         render: Renderer,
     ) -> None:
-        self._app = app
+        self.inside: Final = app
         self._root = root
-        self._guard = guard
+        self.guard: Final = guard
         self._allow_origins = allow_origins
         self._preflight: Literal["refuse", "pass"] = preflight
         self._websocket_refusal: Literal["close", "accept"] = websocket_refusal
@@ -105,21 +108,22 @@ class _Protection:
                 await receive()
                 await send({"type": "lifespan.startup.failed", "message": f"ConfigurationError: {problem}"})
                 raise
-            await self._app(scope, receive, send)
+            await self.inside(scope, receive, send)
             return
-        door = self._door or self._put_up()
+        door = self._door or self.put_up()
         await door(scope, receive, send)
 
-    def _put_up(self) -> GuardMiddleware:
+    def put_up(self) -> GuardMiddleware:
+        """The guard's door, with the routes read into its policy. Raises `ConfigurationError`."""
         with self._lock:
             if self._door is None:
                 freeze(self._root)
                 routes = read_routes(self._root.router)
-                self._guard.add_routes(routes)
-                tell_closed(self._guard.policy, routes)
+                self.guard.add_routes(routes)
+                tell_closed(self.guard.policy, routes)
                 self._door = GuardMiddleware(
-                    self._app,
-                    self._guard,
+                    self.inside,
+                    self.guard,
                     allow_origins=self._allow_origins,
                     preflight=self._preflight,
                     websocket_refusal=self._websocket_refusal,
@@ -131,4 +135,4 @@ class _Protection:
 
     def _check(self) -> None:
         if self._door is None:
-            check_settings(self._guard.policy.with_routes(read_routes(self._root.router)), self._allow_origins)
+            check_settings(self.guard.policy.with_routes(read_routes(self._root.router)), self._allow_origins)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from guestpass.cli import completion, demo, keys, revoke, serve, sessions, signing_keys, store
+from guestpass.cli import audit, completion, demo, keys, revoke, serve, sessions, signing_keys, store
 from guestpass.cli.command import Command
 
 AREAS: Final[Mapping[str, str]] = {
@@ -22,6 +22,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     *signing_keys.COMMANDS,
     *store.COMMANDS,
     *serve.COMMANDS,
+    *audit.COMMANDS,
     *demo.COMMANDS,
     *completion.COMMANDS,
 )
