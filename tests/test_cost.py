@@ -8,8 +8,7 @@ import pytest
 
 from benchmarks import cost
 from benchmarks.cost import Cost, compared, cost_of, decisions
-from guestpass import Guard
-from guestpass.proving import Verdict
+from guestpass import Guard, Principal
 from guestpass.requests import Request
 
 KNOWN = Cost(calls=44, builtins=39, bytes=2000)
@@ -71,16 +70,16 @@ def test_a_decision_costs_the_same_each_time(warm: cost.Decision) -> None:
 
 def test_one_more_call_and_one_more_object_are_seen(warm: cost.Decision, monkeypatch: pytest.MonkeyPatch) -> None:
     before = cost_of(warm)
-    decide: Callable[[Guard, Request], Verdict] = Guard.decide
+    recall: Callable[[Guard, Request], Principal | None] = Guard.recall
 
-    def slower(guard: Guard, request: Request) -> Verdict:
+    def slower(guard: Guard, request: Request) -> Principal | None:
         weight: Any = bytearray(5_000)
-        verdict = decide(guard, request)
+        recalled = recall(guard, request)
         weight.append(0)
-        return verdict
+        return recalled
 
     # As a change of the guard would: in a file of its own, not in the one that counts.
-    monkeypatch.setattr(Guard, "decide", slower)
+    monkeypatch.setattr(Guard, "recall", slower)
     after = cost_of(warm)
     assert after.calls == before.calls + 1
     assert after.builtins == before.builtins + 1
@@ -89,4 +88,4 @@ def test_one_more_call_and_one_more_object_are_seen(warm: cost.Decision, monkeyp
 
 def test_what_is_called_is_listed(warm: cost.Decision, capsys: pytest.CaptureFixture[str]) -> None:
     cost.show(warm)
-    assert "guestpass.guard.Guard.decide\n" in capsys.readouterr().out
+    assert "guestpass.guard.Guard.recall\n" in capsys.readouterr().out

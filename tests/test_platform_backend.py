@@ -199,10 +199,20 @@ def test_who_is_not_signed_in_is_told_so(stage: Stage, endpoint: Endpoint) -> No
 class Somebody:
     """A user as Flask-Login, Starlette and Django have them."""
 
-    is_authenticated: bool
+    is_authenticated: Any
 
 
-@pytest.mark.parametrize("nobody", [Somebody(False), UnauthenticatedUser(), LocalProxy(lambda: None)])
+@pytest.mark.parametrize(
+    "nobody",
+    [
+        Somebody(False),
+        Somebody(None),
+        Somebody(0),
+        Somebody(lambda: False),
+        UnauthenticatedUser(),
+        LocalProxy(lambda: None),
+    ],
+)
 def test_a_user_who_is_nobody_is_not_signed_in(stage: Stage, nobody: Any) -> None:
     stage.user = nobody
     assert stage.post("create-session", {"accountId": "acct_1"}) == (401, {"error": "Not signed in"})
@@ -272,6 +282,8 @@ OWN = "https://app.example"
         ("null", None, None, False),
         ("", None, "", False),
         ("https://evil.example", None, None, False),
+        ("https://[", None, "app.example", False),
+        ("https://app.example℀", None, "app.example", False),
         # Allowed by name.
         ("https://front.example", "cross-site", "app.example", True),
         ("https://front.example", None, "app.example", True),

@@ -7,7 +7,7 @@ not see, and that the memory is used at all.
 import pytest
 
 from guestpass import ALL, Principal, Rule
-from guestpass.asgi import GuardMiddleware, request_of
+from guestpass.asgi import GuardMiddleware, Receive, Scope, Send, request_of
 from guestpass.principal import Remembered
 from guestpass.requests import Meanings, Request
 from guestpass.rule_table import RouteRule
@@ -194,3 +194,19 @@ async def test_a_memory_that_fails_lets_nobody_in_by_itself(house: House, monkey
     monkeypatch.setattr(house.guard, "recall", fail)
     assert (await ask_http(app, "GET", "/v1/call_logs", bearer(secret))).status == 200
     assert (await ask_http(app, "GET", "/v1/call_logs", bearer(secret[:-1]))).status == 401
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("root", "path"), [("/api", "/v1/status"), ("/api", "/api/v1/status"), ("/", "/v1/status")])
+async def test_what_is_recalled_is_routed_as_it_was_judged(house: House, root: str, path: str) -> None:
+    reached: list[tuple[str, str, bytes | None]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append((scope["root_path"], scope["path"], scope["raw_path"]))
+        await echo(scope, receive, send)
+
+    door, secret = GuardMiddleware(app, house.guard), house.session()
+    for _ in range(2):
+        assert (await ask_http(door, "GET", path, bearer(secret), root_path=root)).status == 200
+    assert house.guard.recall(asking(secret, path, root_path=root)) is not None
+    assert reached[0] == reached[1]

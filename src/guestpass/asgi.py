@@ -103,6 +103,8 @@ class GuardMiddleware:
                 return
             scope["principal"] = scope["user"] = scope["auth"] = principal
             scope["headers"] = [*scope["headers"]]
+            if scope.get("root_path"):
+                _route_as_judged(scope)
             await self._streams.serve(self.app, scope, receive, send, principal, request)
         elif kind == "websocket":
             await self._judge(request_of(scope), scope, receive, send)

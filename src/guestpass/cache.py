@@ -6,6 +6,7 @@ order they came, so that a hit writes nothing and needs no lock.
 
 import threading
 from collections.abc import Callable
+from itertools import islice
 
 from guestpass.forking import begins_anew
 from guestpass.principal import Principal, Remembered
@@ -36,8 +37,10 @@ class VerifiedCache:
             if generation != self.generation:
                 return
             self._entries.pop(key, None)
-            while len(self._entries) >= self._size:
-                del self._entries[next(iter(self._entries))]
+            if len(self._entries) >= self._size:
+                # Several at once: each look for the oldest passes over all that left before, until the table is remade.
+                for oldest in list(islice(self._entries, max(1, self._size // 64))):
+                    del self._entries[oldest]
             self._entries[key] = entry
 
     def forget(self, ended: Callable[[Principal], bool]) -> None:

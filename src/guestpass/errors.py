@@ -16,6 +16,10 @@ class ConfigurationError(GuestpassError, ValueError):
     """Something is set up wrongly. Raised at construction; the message names the line to change."""
 
 
+class RulesCompete(ConfigurationError):
+    """Two rules are for one request, and nothing says which of them counts."""
+
+
 class Refused(GuestpassError):
     """A credential or a request for one was refused. `refusal` says why; its text is safe to show."""
 

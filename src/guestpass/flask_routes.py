@@ -13,7 +13,7 @@ from flask.typing import RouteCallable
 from flask.views import MethodView
 from werkzeug.routing import Rule as Route
 
-from guestpass.errors import ConfigurationError
+from guestpass.errors import ConfigurationError, RulesCompete
 from guestpass.flask_paths import RoutePath, parameters, route_paths, template
 from guestpass.policy import overlapping
 from guestpass.rule_table import RouteRule
@@ -77,7 +77,7 @@ def read_url_map(app: Flask) -> list[tuple[Site, RouteRule]]:
     would be judged by the rule of one view and reach another that asks for something else.
     """
     # Of rules with one path the first counts, so they stand in Werkzeug's order.
-    sites = sorted(_reached(app), key=lambda site: site.path.order)
+    sites = sorted(reached(app), key=lambda site: site.path.order)
     rules = [site.rule() for site in sites]
     places = {id(rule.rule): place for place, rule in enumerate(rules)}
     for one, other in overlapping([rule.rule for rule in rules]):
@@ -99,13 +99,13 @@ def _refuse_confusion(site: Site, rule: RouteRule, other_site: Site, other: Rout
         site, other_site = other_site, site
     if site.takes_all_before(other_site):
         return
-    raise ConfigurationError(
+    raise RulesCompete(
         f"{site.label} and {other_site.label} take some of the same requests and do not need the same: make their "
         "paths differ in a literal segment before any <converter>, or give both the same needs(…)"
     )
 
 
-def _reached(app: Flask) -> list[Site]:
+def reached(app: Flask) -> list[Site]:
     """Every site; a path without its slash, such as ``/x`` for ``/x/``, leads there unless it is a route itself."""
     sites = [site for route in app.url_map.iter_rules() for site in _sites(app, route)]
     ends = {
@@ -146,7 +146,7 @@ def _one_mark(view: RouteCallable | None, method: str, route: Route) -> Needs | 
     marks = {id(mark): mark for mark in _marks(view, method)}
     if len(marks) > 1:
         said = " and ".join(repr(mark) for mark in marks.values())
-        raise ConfigurationError(
+        raise RulesCompete(
             f"{route.endpoint} ({route.rule}) has two rules for {method}: {said}; put all it needs into one"
         )
     return next(iter(marks.values()), None)

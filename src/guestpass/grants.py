@@ -117,6 +117,8 @@ class Grant:
 
     def meet(self, other: "Grant") -> "Grant | None":
         """The greatest grant that both cover, or None: two platforms, or two modes, have nothing in common."""
+        if self == other:
+            return self
         if self.platform != other.platform or self.mode != other.mode:
             return None
         return Grant(

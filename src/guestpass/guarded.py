@@ -145,6 +145,10 @@ def inner_of(thing: object) -> Iterator[object]:
         if app.middleware_stack is None:
             app.middleware_stack = app.build_middleware_stack()
         yield app.middleware_stack
+    elif entry := _entry_of(thing):
+        # What it holds beside that is called by it, behind whatever stands there.
+        yield getattr(thing, entry)
+        return
     for held in _held(thing):
         if isinstance_of(held, list, tuple):
             yield from filter(_may_lead_on, cast("Iterable[object]", held))
@@ -152,6 +156,15 @@ def inner_of(thing: object) -> Iterator[object]:
             yield from filter(_may_lead_on, list(cast("Mapping[object, object]", held).values()))
         elif _may_lead_on(held):
             yield held
+
+
+def _entry_of(thing: object) -> str:
+    """The attribute through which Flask and Quart are called, and which people wrap."""
+    for module, name, entry in (("flask", "Flask", "wsgi_app"), ("quart", "Quart", "asgi_app")):
+        loaded = sys.modules.get(module)
+        if loaded is not None and isinstance_of(thing, getattr(loaded, name)):
+            return entry
+    return ""
 
 
 class _Stacked(Protocol):

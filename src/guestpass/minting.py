@@ -144,18 +144,18 @@ class Mint:
         if account is not None and minter.accounts is ALL:
             yield from self._refuse_strange(minter.platform, account)
         issued_at = int(now)
+        expires_at = issued_at + float(DEFAULT_LIFETIME if expires_in is None else expires_in)
         wanted = Grant(
             platform=minter.platform,
             mode=minter.mode,
             accounts=frozenset() if account is None else frozenset({account}),
             components=components,
             roles=roles,
-            expires_at=issued_at + (expires_in if expires_in is not None else DEFAULT_LIFETIME),
+            # A lifetime that nobody asked for is cut to what the minter has left.
+            expires_at=min(expires_at, minter.expires_at) if expires_in is None else expires_at,
         )
-        if expires_in is None:
-            wanted = replace(wanted, expires_at=min(wanted.expires_at, minter.expires_at))
         grant = _within(minter, wanted, asked.narrow)
-        grant = replace(grant, expires_at=float(int(grant.expires_at)))
+        grant = grant.until(float(int(grant.expires_at)))
         if now >= grant.expires_at:
             raise Refused(Refusal("key_expired", "API key"))
         return Minted(grant, issued_at, int(grant.expires_at) - issued_at, minted_ms)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from guestpass.contested import contested, twins
-from guestpass.errors import ConfigurationError
+from guestpass.errors import ConfigurationError, RulesCompete
 from guestpass.grants import ALL, Grant, Names
 from guestpass.paths import trouble
 from guestpass.principal import is_name
@@ -97,6 +97,12 @@ class Policy:
     def has_routes(self) -> bool:
         """Whether the routes of an application are part of it."""
         return self._route_tables is not None
+
+    @property
+    def own_rules(self) -> tuple[Rule, ...]:
+        """Its rules without those that the routes of an application say."""
+        said = {id(route.rule) for route in self._routes}
+        return tuple(rule for rule in self.rules if id(rule) not in said)
 
     def find(self, method: str, path: str) -> Rule | None:
         """The rule for a request, None where there is none. HEAD is GET."""
@@ -195,7 +201,10 @@ class Policy:
     def close(self, grant: Grant) -> Grant:
         """`grant` with everything spelled out: a role brings the lower ones, ``call_logs/*`` every feature, a
         feature its component. What the policy does not know is worth nothing and falls away."""
-        return replace(grant, components=self._close_components(grant.components), roles=self.close_roles(grant.roles))
+        components, roles = self._close_components(grant.components), self.close_roles(grant.roles)
+        if components == grant.components and roles == grant.roles:
+            return grant
+        return replace(grant, components=components, roles=roles)
 
     def _close_components(self, given: Names) -> Names:
         if given is ALL:
@@ -297,7 +306,7 @@ def _known(rule: Rule, what: str, name: str, known: Collection[str], where: str)
 def _refuse_rivals(rules: Sequence[Rule], unless: Callable[[Rule, Rule], bool] | None = None) -> None:
     for one, other in overlapping(rules):
         if one.weight == other.weight and not (unless is not None and unless(one, other)):
-            raise ConfigurationError(
+            raise RulesCompete(
                 f"Rule({one.pattern!r}) and Rule({other.pattern!r}) are for the same requests, and neither is the more "
                 "particular: drop one, or make their paths differ"
             )
@@ -310,7 +319,7 @@ def _refuse_override(rule: Rule, route: Rule, closed: Sequence[Rule]) -> None:
     for other in closed:
         if (other.segments, other.rest) == (rule.segments, rule.rest) and other.methods >= rule.methods & route.methods:
             return
-    raise ConfigurationError(
+    raise RulesCompete(
         f"Rule({rule.pattern!r}) of the policy and needs(…) at the route {route.pattern!r} are for some of the same "
         "requests, which have two rules so: say it at a route of its own"
     )

@@ -122,15 +122,15 @@ class Principal:
     """
 
     # No dataclass: what it is made of and what it keeps are not the same.
-    __slots__ = ("credential_id", "expires_at", "issued_at", "metadata", "narrowed_from", "standing", "subject")
+    # There may be a million of them, so what most have none of is in one place: metadata, and who it was narrowed from.
+    __slots__ = ("_rare", "credential_id", "expires_at", "issued_at", "standing", "subject")
 
     standing: Standing
     subject: str
     credential_id: str
     issued_at: float
     expires_at: float
-    metadata: Mapping[str, object]
-    narrowed_from: "Principal | None"
+    _rare: "tuple[Mapping[str, object], Principal | None] | None"
 
     def __init__(
         self,
@@ -181,8 +181,7 @@ class Principal:
         put(self, "credential_id", credential_id)
         put(self, "issued_at", issued_at)
         put(self, "expires_at", expires_at)
-        put(self, "metadata", metadata)
-        put(self, "narrowed_from", narrowed_from)
+        put(self, "_rare", None if metadata is NO_METADATA and narrowed_from is None else (metadata, narrowed_from))
 
     @property
     def kind(self) -> str:
@@ -218,6 +217,16 @@ class Principal:
     def signing_key(self) -> str:
         """The ``kid`` of what signed a token here."""
         return self.standing.signing_key
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        """Data of the platform's; nothing in it authorises anything."""
+        return NO_METADATA if self._rare is None else self._rare[0]
+
+    @property
+    def narrowed_from(self) -> "Principal | None":
+        """Who the caller is beyond the one account that a request is held to."""
+        return None if self._rare is None else self._rare[1]
 
     @property
     def platform(self) -> str:

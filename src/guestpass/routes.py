@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from starlette.convertors import CONVERTOR_TYPES, FloatConvertor, IntegerConvertor, UUIDConvertor
 from starlette.routing import PARAM_REGEX, BaseRoute, Host, Mount, Route, WebSocketRoute, compile_path
 
-from guestpass.errors import ConfigurationError
+from guestpass.errors import ConfigurationError, RulesCompete
 from guestpass.policy import overlapping
 from guestpass.rule_table import RouteRule
 from guestpass.rules import HTTP_METHODS, MARK, WEBSOCKET, Needs, Rule
@@ -55,6 +55,7 @@ class Site:
     label: str
     parameters: frozenset[str]
     template: str = ""
+    entry: "Entry | None" = None
 
     def takes_all_before(self, later: "Site") -> bool:
         """Whether no request that its rule is for goes on to `later`."""
@@ -83,7 +84,7 @@ def read_routes(router: Router) -> list[RouteRule]:
     would be judged by the rule of one route and reach another that asks for something else.
     """
     sites = list(_walk(router.routes, _Place("", exact=True, host="")))
-    if not _shows_all(router):
+    if not shows_all(router):
         sites.append(_everything("what no route takes"))
     rules = [site.rule() for site in sites]
     places = {id(rule.rule): place for place, rule in enumerate(rules)}
@@ -94,7 +95,12 @@ def read_routes(router: Router) -> list[RouteRule]:
     return rules
 
 
-def _shows_all(app: object) -> bool:
+def own_sites(routes: Iterable[BaseRoute]) -> Iterator[Site]:
+    """The routes of one router, in its order; of what it mounts and hosts, one site for all that comes there."""
+    yield from _walk(routes, _Place("", exact=True, host="", opens=False))
+
+
+def shows_all(app: object) -> bool:
     """Whether an application's routes are all there is: what none of them takes is not found."""
     router = getattr(app, "router", app)
     default, not_found = getattr(router, "default", None), getattr(router, "not_found", None)
@@ -114,7 +120,7 @@ def _refuse_confusion(site: Site, rule: RouteRule, later_site: Site, later: Rout
         return
     if rule.stricter is not None and _literal(later.rule) and not rule.stricter.match(_literal(later.rule)):
         return
-    raise ConfigurationError(
+    raise RulesCompete(
         f"{site.label} ({rule.rule.pattern}) and, after it, {later_site.label} ({later.rule.pattern}) take some of the "
         "same requests and do not need the same: declare the more particular route first, routes for one host last, "
         "or give both the same needs(…)"
@@ -129,11 +135,13 @@ def _literal(rule: Rule) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in the table a route stands: below which prefix, and for which host."""
+    """Where in the table a route stands: below which prefix, and for which host. `opens`: what is mounted there is
+    walked too."""
 
     prefix: str
     exact: bool
     host: str
+    opens: bool = True
 
 
 def _walk(routes: Iterable[BaseRoute], place: _Place) -> Iterator[Site]:
@@ -147,8 +155,11 @@ def _visit(entry: "Entry", place: _Place) -> Iterator[Site]:
     everything = _EVERY_METHOD | {WEBSOCKET}
     if isinstance(route, Host):
         host = f"{place.host} {route.host}"
+        if not place.opens:
+            yield replace(_everything(entry.label, host), template="/{mounted}", entry=entry)
+            return
         yield from _walk(entry.routes, replace(place, host=host))
-        if not _shows_all(route.app):
+        if not shows_all(route.app):
             yield _everything(entry.label, host)
     elif isinstance(route, Mount):
         if getattr(route.app, "root_path", ""):
@@ -156,7 +167,8 @@ def _visit(entry: "Entry", place: _Place) -> Iterator[Site]:
                 f"the application mounted at {path} has a root_path of its own: leave it to the mount"
             )
         exact = place.exact and "...}" not in _rule_path(path)[0]
-        yield from _walk(entry.routes, _Place(path, exact, place.host))
+        if place.opens:
+            yield from _walk(entry.routes, replace(place, prefix=path, exact=exact))
         # Whatever no inner route takes stays with the mounted application: nothing later gets it.
         yield from _site(entry, f"{path}/{{mounted:path}}", everything, place, _mark(route.app))
     elif isinstance(route, WebSocketRoute):
@@ -165,7 +177,7 @@ def _visit(entry: "Entry", place: _Place) -> Iterator[Site]:
         yield from _site(entry, path, frozenset(entry.methods or _EVERY_METHOD), place, _one_mark(entry))
     else:
         # A kind of route that is not known here may take anything, or nothing.
-        yield _everything(entry.label, place.host, exact=False)
+        yield replace(_everything(entry.label, place.host, exact=False), entry=entry)
 
 
 def _everything(label: str, host: str = "", *, exact: bool = True) -> Site:
@@ -180,7 +192,7 @@ def _site(entry: "Entry", path: str, methods: frozenset[str], place: _Place, mar
     stricter = None if whole else _compiled(path or "/")
     named = frozenset(name for name, _ in PARAM_REGEX.findall(place.host + path))
     template = PARAM_REGEX.sub(r"{\1}", path)
-    yield Site(written, stricter, methods, place.exact, place.host, mark, entry.label, named, template)
+    yield Site(written, stricter, methods, place.exact, place.host, mark, entry.label, named, template, entry)
 
 
 def _compiled(path: str) -> re.Pattern[str]:
@@ -222,7 +234,7 @@ def _takes(convertor: str) -> str | None:
 
 
 class Dependency(Protocol):
-    """As much of FastAPI's record of a route's dependencies as is read here."""
+    """As much of FastAPI's record of a route's dependencies as is read here, and by an audit."""
 
     @property
     def call(self) -> object: ...
@@ -278,7 +290,7 @@ def _one_mark(entry: Entry) -> Needs | None:
     }
     if len(marks) > 1:
         said = " and ".join(repr(mark) for mark in marks.values())
-        raise ConfigurationError(f"{entry.label} ({entry.path}) has two rules: {said}; put all it needs into one")
+        raise RulesCompete(f"{entry.label} ({entry.path}) has two rules: {said}; put all it needs into one")
     return next(iter(marks.values()), None)
 
 

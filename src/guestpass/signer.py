@@ -243,7 +243,9 @@ def _read_id(asked: Asked, given: object, randomness: Randomness) -> str:
 
 
 def _read_metadata(asked: Asked, given: object) -> Mapping[object, object]:
-    data = as_mapping({} if given is None else given)
+    if given is None:
+        return {}
+    data = as_mapping(given)
     encoded = None if data is None else _as_json(data)
     if data is None or encoded is None:
         asked.errors.append(FieldError("metadata", _METADATA))

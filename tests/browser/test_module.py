@@ -241,6 +241,23 @@ def test_a_refused_handshake_has_the_next_one_renew(tab: "Page", program: Progra
     assert tab.evaluate("ended") in (1_000, 1_005)
 
 
+def test_a_handshake_that_failed_for_want_of_a_network_costs_no_credential(tab: "Page", program: Program) -> None:
+    begin(tab, program)
+    tab.evaluate("() => { Math.random = () => 0.99 }")
+    tab.evaluate("pass.ready()")
+    tab.context.set_offline(True)
+    try:
+        # A page that tries again and again; none of it can tell what the credential is worth.
+        for _ in range(7):
+            tab.evaluate("listen()")
+            assert tab.evaluate("ended") == 1_006
+            tab.clock.run_for(61_000)
+    finally:
+        tab.context.set_offline(False)
+    assert tab.evaluate("pass.expiresIn") > 3_000
+    assert tab.evaluate("pass.fetch('/v1/call_logs').then(({ status }) => status, ({ message }) => message)") == 200
+
+
 def test_tabs_of_the_same_user_share_renewals_and_others_do_not(tabs: "BrowserContext", program: Program) -> None:
     minted = requests_to(tabs, "/api/create-session")
     pages = [opened(tabs, program) for _ in range(3)]
@@ -276,6 +293,21 @@ def test_in_contention_one_tab_asks(tabs: "BrowserContext", program: Program) ->
     for page in pages:
         until(page, "pass.expiresIn > 3500")
     assert len(minted) == 1
+
+
+def test_a_tab_whose_back_end_hangs_holds_up_no_other_nor_itself(tabs: "BrowserContext", program: Program) -> None:
+    pages = [opened(tabs, program) for _ in range(2)]
+    for page in pages:
+        begin(page, program, shareAs="acct ada")
+    # The other tab's requests go through.
+    pages[0].route("**/api/create-session", lambda route: None)
+    pages[0].evaluate("() => { Math.random = () => 1 }")
+    pages[0].evaluate("void pass.ready().catch(() => {})")
+    pages[0].clock.run_for(30_500)
+    until(pages[0], "happened.includes('failed')")
+    pages[1].evaluate("void pass.ready()")
+    until(pages[1], "pass.expiresIn > 3500")
+    until(pages[0], "pass.expiresIn > 3500")
 
 
 def test_the_credential_is_kept_nowhere(tab: "Page", program: Program) -> None:
@@ -407,6 +439,28 @@ def test_a_load_error_of_a_session_says_session_and_trying_again_gets_another(
     tab.unroute("**/create-session")
     calls.get_by_role("button").click()
     tab.locator("guestpass-call-logs[data-state=ready]").wait_for()
+
+
+def test_who_tries_again_sees_that_it_loads_and_asks_once(
+    tab: "Page", program: Program, put: Callable[[str], None]
+) -> None:
+    put("<guestpass-provider><guestpass-call-logs>")
+    calls = tab.locator("guestpass-call-logs")
+    held: list[Route] = []
+    tab.route("**/create-session", lambda route: route.abort())
+    begin(tab, program)
+    tab.evaluate("() => { document.querySelector('guestpass-provider').guestpass = pass }")
+    tab.locator("guestpass-call-logs[data-state=failed]").wait_for()
+    tab.unroute("**/create-session")
+    tab.route("**/create-session", lambda route: held.append(route))
+    asked = requests_to(tab, "/v1/call_logs")
+    calls.get_by_role("button").click()
+    # Though the back end takes its time.
+    assert calls.get_by_role("status").inner_text() == "Loading…"
+    until(tab, "happened.length === 1")
+    held[0].continue_()
+    tab.locator("guestpass-call-logs[data-state=ready]").wait_for()
+    assert len(asked) == 1
 
 
 def test_of_several_loads_the_last_counts(tab: "Page", program: Program, put: Callable[[str], None]) -> None:

@@ -32,6 +32,8 @@ CASES: list[tuple[list[str], set[str]]] = [
     (["keys", "create", "--name", "revoke", "--pub"], {"--publishable"}),
     (["completion", "z"], {"zsh"}),
     (["sessions", "create", "--key-file", "acme."], {"acme.key"}),
+    (["serve", "--ch"], {"--check"}),
+    (["serve", "--check", "--config", "acme."], {"acme.key"}),
 ]
 
 
@@ -160,6 +162,9 @@ def test_zsh(zsh: Zsh) -> None:
     )
     assert zsh.completed("guestpass sessions create --key-file ac") == "guestpass sessions create --key-file acme.key "
     assert zsh.completed("guestpass keys list --platform re") == "guestpass keys list --platform re"
+    assert zsh.completed("guestpass ser") == "guestpass serve "
+    assert zsh.completed("guestpass serve --pr") == "guestpass serve --print-example "
+    assert zsh.completed("guestpass serve --config ac") == "guestpass serve --config acme.key "
     assert zsh.completed("guestpass completion z") == "guestpass completion zsh "
 
 

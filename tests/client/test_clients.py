@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import anyio
@@ -376,3 +377,14 @@ def test_no_credential_is_logged_or_raised(way: Way, house: House, url: str, cap
     said += [one.getMessage() for one in caplog.records if not one.name.startswith("httpcore")]
     assert len(said) > 10
     assert not CREDENTIAL.search("\n".join(said))
+
+
+@pytest.mark.parametrize("act", [says({}, "401 Unauthorized"), says(b"junk"), resets])
+def test_an_errors_frames_hold_no_key(way: Way, act: Any) -> None:
+    """Error reporters show the local variables of every frame."""
+    with scripted(act) as server:
+        problem = error(Caller(way, {"base_url": server.url, "api_key": KEY, "retries": 0}), create)
+    frames = [frame for frame, _ in walk_tb(problem.__traceback__) if "guestpass/client" in frame.f_code.co_filename]
+    assert frames
+    assert not [frame.f_code.co_name for frame in frames if KEY in repr(frame.f_locals)]
+    assert problem.__suppress_context__

@@ -13,7 +13,7 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from client.scripted import KEY, LONG, WAYS, Scripted, Way, says, scripted
+from client.scripted import KEY, LONG, WAYS, Act, Scripted, Way, says, scripted
 from client.test_renewing import USER, Mint
 from guestpass import KeyRing, open_store
 from guestpass.client import AsyncClient, Bearer, Client, ClientError, RefreshAuth
@@ -149,6 +149,19 @@ def test_a_redirect_within_the_origin_keeps_it(way: Way, mint: Mint) -> None:
     with scripted(says({}, "307 Temporary Redirect", Location="/b"), REFUSED, says({"ok": 1})) as server:
         assert ask(way, RefreshAuth(mint, base_url=server.url), f"{server.url}/a").status_code == 200
         assert shown(server) == ["cred-1", "cred-1", "cred-2"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_redirect_out_and_back_was_shown_nothing_and_renews_nothing(way: Way, mint: Mint) -> None:
+    acts: list[Act] = []
+    with scripted(lambda connection: acts[0](connection)) as elsewhere:
+        away = says({}, "307 Temporary Redirect", Location=f"{elsewhere.url}/x")
+        with scripted(away, REFUSED, says({"ok": 1})) as server:
+            acts.append(says({}, "307 Temporary Redirect", Location=f"{server.url}/back"))
+            auth = RefreshAuth(mint, base_url=server.url)
+            assert ask(way, auth, server.url).status_code == 401
+            assert shown(server) == ["cred-1", None]
+            assert mint.asked == [None]
 
 
 def streams(way: Way) -> Any:

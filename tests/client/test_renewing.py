@@ -3,8 +3,10 @@
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +18,7 @@ from client.scripted import LONG
 from guestpass.client import Bearer, ClientError, IssuedSession, IssuedToken
 from guestpass.client.bearers import as_bearer
 from guestpass.client.refresh import _IN_A_THREAD
-from guestpass.client.renewing import Held, Renewals, renew_after
+from guestpass.client.renewing import Flight, Held, Renewals, renew_after
 from guestpass.coroutines import run_plain
 from support import Clock, build
 
@@ -188,6 +190,21 @@ def test_the_entity_id_is_kept(clock: Clock) -> None:
     assert renewals(lambda _: "opaque", clock, entity_id=USER.upper()).entity_id == USER
 
 
+def test_only_of_a_uuid_the_case_says_nothing(clock: Clock) -> None:
+    asked: list[str | None] = []
+
+    def refresh(entity_id: str | None) -> Bearer:
+        asked.append(entity_id)
+        return Bearer(f"token-{len(asked)}", 3_600, "google|AbC" if len(asked) < 3 else "google|abc")
+
+    held_by = renewals(refresh, clock)
+    second = obtain(held_by, refused=obtain(held_by))
+    assert asked == [None, "google|AbC"]
+    with pytest.raises(ClientError) as raised:
+        obtain(held_by, refused=second)
+    assert "another entity id" in str(raised.value.__cause__)
+
+
 def test_a_jwt_as_a_text_says_its_own_lifetime_and_whose_it_is() -> None:
     house = build()
     signed = house.signer.sign(by=house.minter(), id=USER, expires_in=90)
@@ -292,6 +309,37 @@ def test_a_callback_that_uses_its_own_credential_is_told_so_instead_of_waiting_f
     with pytest.raises(ClientError) as raised:
         obtain(held_by)
     assert "give it another client" in str(raised.value.__cause__)
+
+
+def test_what_a_callback_leaves_behind_is_not_inside_it_for_ever(mint: Mint, clock: Clock) -> None:
+    held_by = renewals(mint, clock)
+    contexts: list[Context] = []
+    mint.before = lambda: contexts.append(copy_context())
+    first = obtain(held_by)
+    # As a task that the callback began; later on it waits for somebody else's renewal.
+    others: list[str] = []
+
+    def begin() -> None:
+        late = threading.Thread(target=lambda: others.append(contexts[0].run(obtain, held_by, first).text))
+        late.start()
+        threads.append(late)
+        time.sleep(0.05)
+
+    threads: list[threading.Thread] = []
+    mint.before = begin
+    obtain(held_by, refused=first)
+    for thread in threads:
+        thread.join(LONG)
+    assert others == ["cred-2"]
+
+
+def test_a_forked_child_waits_for_nobody_who_stayed_behind(mint: Mint, clock: Clock) -> None:
+    held_by = renewals(mint, clock)
+    # What the child's hook does, here: a real fork with threads is what the operating system warns of.
+    held_by._lock.acquire()
+    held_by._flight = Flight()
+    held_by.after_fork()
+    assert obtain(held_by).text == "cred-1"
 
 
 def test_a_renewal_that_never_ends_is_given_up_and_comes_too_late(mint: Mint, clock: Clock) -> None:

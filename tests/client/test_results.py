@@ -45,6 +45,19 @@ def test_a_session() -> None:
         session.account = "acct_2"  # type: ignore[misc]
 
 
+def test_another_accounts_session_and_another_users_token_are_none() -> None:
+    assert read_session(encoded(SESSION), 7.0, account="acct_1").account == "acct_1"
+    with pytest.raises(ClientError, match="another account") as raised:
+        read_session(encoded(SESSION), 7.0, account="acct_2")
+    assert raised.value.code == "INVALID_RESPONSE"
+    house = build()
+    signed = house.signer.sign(by=house.minter())
+    answer = encoded({"jwt": signed.jwt, "expiresAt": signed.expires_at, "id": signed.id})
+    assert read_signed(answer, 7.0, user=signed.id).id == signed.id
+    with pytest.raises(ClientError, match="another user"):
+        read_signed(answer, 7.0, user="a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d")
+
+
 def test_a_token_says_how_long_it_lives_by_its_issuers_own_clock() -> None:
     house = build()
     signed = house.signer.sign(by=house.minter(), expires_in=90)

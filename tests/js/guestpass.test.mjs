@@ -306,6 +306,36 @@ test("a back end that says nothing has failed after 30 s", async () => {
   assert.equal((await pass.fetch("/")).status, 200);
 });
 
+test("after 30 s of silence it rests as after any failure", async () => {
+  Math.random = () => 1;
+  open();
+  backend.hangs = true;
+  const waiting = assert.rejects(pass.fetch("/"), /30 s/);
+  await clock.pass(30);
+  await waiting;
+  await assert.rejects(pass.fetch("/"), /30 s/);
+  assert.equal(backend.asked.length, 1);
+  await clock.pass(1);
+  assert.equal(backend.asked.length, 2);
+});
+
+test("an answer that comes after its 30 s does not replace what came meanwhile", async () => {
+  const answers = [];
+  api.good.add("cs_live_1").add("cs_live_2");
+  open({ fetchClientSecret: () => new Promise((done) => answers.push(done)) });
+  const first = assert.rejects(pass.ready(), /30 s/);
+  await clock.pass(30);
+  await first;
+  const second = pass.renew();
+  await quiet();
+  answers.at(-1)({ client_secret: "cs_live_2", expires_in: 3600 });
+  await second;
+  answers[0]({ client_secret: "cs_live_1", expires_in: 3600 });
+  await quiet();
+  await pass.fetch("/");
+  assert.equal(sent()[0], "cs_live_2");
+});
+
 test("the credential goes to no other origin", async () => {
   open();
   await pass.ready();
@@ -418,6 +448,24 @@ test("of a JWT the lifetime is its own, whatever clock this machine has", async 
   await assert.rejects(pass.ready(), SessionError);
 });
 
+test("a JWT as a bare string says whose it is: the back end is told, and somebody else's is refused", async () => {
+  const asked = [];
+  let sub = "ada";
+  open({ fetchClientSecret: async (entity) => asked.push(entity) && jwt({ sub, iat: 1, exp: 3601 }) });
+  await pass.ready();
+  await pass.renew();
+  assert.deepEqual(asked, [undefined, "ada"]);
+  sub = "bob";
+  await assert.rejects(pass.renew(), /session.*somebody else's/);
+  // The document's two addresses: the first answers with the id, the second is read for its token alone.
+  sub = "ada";
+  const fetchClientSecret = async (entity) => (entity ? jwt({ sub, iat: 1, exp: 3601 }) : { token: jwt({ sub }), id: sub });
+  open({ fetchClientSecret });
+  await pass.ready();
+  await pass.renew();
+  assert.equal(pass.expiresIn, 3600);
+});
+
 test("an end in ISO 8601 alone is gone by, and one that is past already does not make for a storm", async () => {
   const ends = (seconds) => new Date(clock.wall + seconds * 1000).toISOString();
   let left = 3600;
@@ -467,6 +515,28 @@ test("a request that is given up is not sent", async () => {
   const giving = new AbortController();
   const waiting = assert.rejects(pass.fetch("/", { signal: giving.signal }), { name: "AbortError" });
   giving.abort();
+  await waiting;
+  assert.deepEqual(api.requests, []);
+});
+
+test("a request that is given up does not wait for the back end", async () => {
+  open();
+  backend.hangs = true;
+  const giving = new AbortController();
+  const waiting = assert.rejects(pass.fetch("/", { signal: giving.signal }), { name: "AbortError" });
+  await quiet();
+  assert.equal(backend.asked.length, 1);
+  giving.abort();
+  await waiting;
+  await assert.rejects(pass.fetch("/", { signal: giving.signal }), { name: "AbortError" });
+  assert.deepEqual(api.requests, []);
+});
+
+test("a request that was just begun as the page closed is not sent, and says so", async () => {
+  open();
+  await pass.ready();
+  const waiting = assert.rejects(pass.fetch("/"), SessionError);
+  pass.close();
   await waiting;
   assert.deepEqual(api.requests, []);
 });

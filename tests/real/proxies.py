@@ -123,12 +123,12 @@ def bearer(credential: str) -> str:
     return f"Authorization: Bearer {credential}"
 
 
-def shown(name: str) -> str:
+def shown(name: str, document: Path = _DOCUMENT) -> str:
     """The file of this name, as the document shows it."""
     found = re.search(
-        rf"^<!-- {re.escape(name)} -->\n```\w*\n(.*?)^```$", _DOCUMENT.read_text(), re.DOTALL | re.MULTILINE
+        rf"^<!-- {re.escape(name)} -->\n```\w*\n(.*?)^```$", document.read_text(), re.DOTALL | re.MULTILINE
     )
-    assert found is not None, f"{_DOCUMENT.name} shows no {name}"
+    assert found is not None, f"{document.name} shows no {name}"
     return found[1]
 
 
@@ -223,6 +223,11 @@ def _until_served(serving: Proxied, program: Program, served: int) -> None:
 
 
 def _nginx(folder: Path, gate: str, api: str) -> tuple[Sequence[str | Path], str]:
+    return nginx_with("", folder, gate, api)
+
+
+def nginx_with(more: str, folder: Path, gate: str, api: str) -> tuple[Sequence[str | Path], str]:
+    """nginx as the document shows it, with `more` in its server block: its command, and where it listens."""
     program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
         missing("nginx", "it is not installed")
@@ -230,7 +235,7 @@ def _nginx(folder: Path, gate: str, api: str) -> tuple[Sequence[str | Path], str
     api_conf = put(
         shown("api.conf"),
         **{"server 127.0.0.1:9000": f"server {gate}", "server 127.0.0.1:8000": f"server {api}"},
-        **{"listen 80;": f"listen unix:{address};"},
+        **{"listen 80;": f"listen unix:{address};\n{more}"},
     )
     temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))
     (folder / "nginx.conf").write_text(

@@ -26,8 +26,8 @@ export interface ClientSecret {
 export interface Options {
   /**
    * Asks your backend for a credential. A bare client secret has no known end: it is renewed when the API refuses it. `entity`
-   * is the account or the id of the answer before, for your backend to compare with whoever is signed in. Fails by
-   * throwing; look at the status of your backend's answer.
+   * is the account or the id of the answer before (of a bare JWT, its `sub`), for your backend to compare with whoever is
+   * signed in. Fails by throwing; look at the status of your backend's answer.
    */
   fetchClientSecret: (entity?: string) => Promise<ClientSecret | string>;
   /** Names your platform. A secret key here is an error. */

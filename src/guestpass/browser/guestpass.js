@@ -11,21 +11,23 @@ export class SessionError extends Error {
 const clock = () => [performance.now(), Date.now()];
 const since = (then) => Math.max(...clock().map((now, i) => now - then[i])) / 1000;
 const delay = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
-const PAUSE = 30; // seconds between early renewals, and between looks at the clock
+const inTime = (answer) => Promise.race([answer, delay(30).then(() => Promise.reject(Error("no answer in 30 s")))]);
+const PAUSE = 30; // seconds between early renewals, and between looks
 
 class Guestpass extends EventTarget {
   #options;
   #base;
-  #held; // the credential, and what is known of it
-  #flight; // the renewal under way
-  #tried; // when it began
-  #failed; // what came of it
+  #held; // the credential
+  #flight; // a renewal
+  #tried; // when
+  #failed;
   #failures = 0;
   #wait;
   #replaced = [];
   #timer;
   #channel;
   #end = new AbortController();
+  WebSocket = this.#webSocket();
 
   constructor(options) {
     super();
@@ -34,12 +36,11 @@ class Guestpass extends EventTarget {
     this.#base = new URL(baseUrl);
     if (!/^(https:|http:..(localhost|127\.0\.0\.1|\[::1\])(:|$))/.test(this.#base.origin)) throw Error("baseUrl: use https");
     if (/^sk_/.test(publishableKey)) throw Error("a secret key in a page: revoke it");
-    if (shareAs && globalThis.navigator?.locks) {
+    if (shareAs && navigator.locks) {
       this.#channel = new BroadcastChannel(`guestpass ${this.#base} ${publishableKey} ${shareAs}`);
       this.#channel.onmessage = ({ data }) => this.#take({ ...data, expires_in: (data.until - Date.now()) / 1000 });
     }
     globalThis.addEventListener?.("visibilitychange", () => this.#look(), this.#end);
-    this.WebSocket = this.#webSocket();
   }
 
   get expiresIn() {
@@ -53,10 +54,13 @@ class Guestpass extends EventTarget {
     const request = new Request(url, { ...init, redirect: "error" });
     this.#address(request.url);
     const send = () => {
+      this.#end.signal.throwIfAborted();
       request.headers.set("Authorization", `Bearer ${this.#held.credential}`);
       return fetch(request.clone());
     };
-    await this.ready();
+    const { signal } = request;
+    signal.throwIfAborted();
+    await Promise.race([this.ready(), new Promise((_, fail) => signal.addEventListener("abort", () => fail(signal.reason)))]);
     const held = this.#held;
     const response = await send();
     if (response.status !== 401 || !this.#refuse(held)) return response;
@@ -65,18 +69,19 @@ class Guestpass extends EventTarget {
 
   async ready() {
     this.#end.signal.throwIfAborted();
+    const rests = !this.#flight && this.#failed && since(this.#tried) < this.#wait;
     if (!this.expiresIn) {
-      if (!this.#flight && this.#failed && since(this.#tried) < this.#wait) throw this.#failed;
+      if (rests) throw this.#failed;
       await this.renew();
-    } else if (this.#due() <= 0 && !(since(this.#tried) < PAUSE)) this.renew().catch(() => {});
+    } else if (this.#held.doubted) await (rests || this.renew().catch(() => {}));
+    else if (this.#due() <= 0 && !(since(this.#tried) < PAUSE)) this.renew().catch(() => {});
   }
 
   renew() {
-    this.#flight ??= this.#renew().finally(() => {
+    return (this.#flight ??= this.#renew().finally(() => {
       this.#flight = null;
       this.#look();
-    });
-    return this.#flight;
+    }));
   }
 
   close() {
@@ -88,26 +93,25 @@ class Guestpass extends EventTarget {
 
   #address(to) {
     const url = new URL(to, this.#base);
-    const { origin } = this.#base;
-    if (url.origin.replace(/^ws/, "http") !== origin) throw Error(`${url.origin} is not the API's origin, ${origin}`);
+    if (url.origin.replace(/^ws/, "http") !== this.#base.origin) throw Error(`${url.origin} is not the API's origin`);
     return url;
   }
 
-  /** Whether to replace what the API refused: not on and on, if all are. */
-  #refuse(held) {
-    if (held.refused || held !== this.#held) return true;
+  /** Whether to replace it: not on and on, if all are refused. */
+  #refuse(held, how = "refused") {
+    if (held.refused || held[how] || held !== this.#held) return true;
     this.#replaced = this.#replaced.filter((then) => since(then) < PAUSE);
-    return (held.refused = this.#replaced.length < 3 && this.#replaced.push(clock()));
+    return (held[how] = this.#replaced.length < 3 && this.#replaced.push(clock()));
   }
 
-  /** Seconds until the next renewal: 5 minutes before the end, or at 80 % of a short life. */
+  /** Seconds until the next renewal. */
   #due() {
     const { lasts } = this.#held ?? {};
     if (!this.expiresIn) return lasts || this.#failed ? 0 : Infinity;
     return this.expiresIn - (lasts < 1500 ? lasts / 5 : 300);
   }
 
-  /** Timers stand still while a laptop sleeps, so it looks often. */
+  /** Often: timers stand still in a laptop's sleep. */
   #look() {
     clearTimeout(this.#timer);
     const due = this.#due();
@@ -120,13 +124,13 @@ class Guestpass extends EventTarget {
     this.#tried = clock();
     try {
       this.#end.signal.throwIfAborted();
-      const late = delay(30).then(() => Promise.reject(Error("no answer in 30 s")));
-      await Promise.race([late, this.#channel ? this.#together() : this.#mint()]);
+      await inTime(this.#channel ? this.#together() : this.#mint());
       this.#failures = 0;
       this.#failed = null;
     } catch (cause) {
       this.#failed = new SessionError(`The page's backend gave no session: ${cause?.message}`, { cause });
-      // Random, or all pages come back at once.
+      this.#tried = clock();
+      // Or all pages come back at once.
       this.#wait = Math.random() * Math.min(60, 2 ** this.#failures++);
       this.dispatchEvent(new Event("failed"));
       throw this.#failed;
@@ -137,16 +141,17 @@ class Guestpass extends EventTarget {
     const before = this.#held;
     const asked = clock();
     return navigator.locks.request(this.#channel.name, async () => {
-      // Who waited, waited for another tab, whose message may come after the lock.
+      // Another tab's message may come after its lock.
       if (since(asked) > 0.02 && this.#held === before) await delay(0.2);
       if (this.#held === before) await this.#mint();
     });
   }
 
   async #mint() {
-    this.#take(await this.#options.fetchClientSecret(this.#held?.who));
+    // Nor may a tab keep the lock.
+    this.#take(await inTime(this.#options.fetchClientSecret(this.#held?.who)));
     const { credential, protocol, who, lasts } = this.#held;
-    // An instant, since a tab that sleeps gets it late.
+    // A tab that sleeps gets it late.
     this.#channel?.postMessage({ token: credential, protocol, id: who, until: Date.now() + lasts * 1000 });
   }
 
@@ -156,13 +161,13 @@ class Guestpass extends EventTarget {
     const { client_secret, token = client_secret, account, id, expires_at, expiresAt = expires_at } = answer;
     if (!/^[\w.~+/=-]+$/.test(token ?? "")) throw Error("no client_secret");
     if (/^[sp]k_/.test(token)) throw Error("an API key in a page");
-    // In another tab somebody else may have signed in.
-    const who = client_secret ? account : id;
-    if (this.#held?.who && who !== this.#held.who) throw Error("it is somebody else's");
-    const ends = expiresAt > 0 ? expiresAt * 1000 : Date.parse(expiresAt);
+    const ends = expiresAt > 0 ? expiresAt : Date.parse(expiresAt) / 1000;
     const jwt = /^eyJ.*\./.test(token) && atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"));
-    // By its issuer's clock from end to end.
-    const { exp = ends / 1000, iat = Date.now() / 1000 } = jwt ? JSON.parse(jwt) : {};
+    // By its issuer's clock.
+    const { exp = ends, iat = Date.now() / 1000, sub } = jwt ? JSON.parse(jwt) : {};
+    // In another tab somebody else may have signed in.
+    const who = client_secret ? account : (id ?? sub);
+    if (this.#held?.who && who !== this.#held.who) throw Error("it is somebody else's");
     const { expires_in = exp - iat, protocol = jwt ? "jwt" : "client_secret" } = answer;
     // Or with a wrong clock each request would renew.
     const lasts = expires_in < Infinity ? Math.max(expires_in, PAUSE) : Infinity;
@@ -197,8 +202,9 @@ class Guestpass extends EventTarget {
         });
         this.addEventListener("close", ({ code }) => {
           over.abort();
-          // No script is told why a handshake failed.
-          if (!opened || code === 3000) pass.#refuse(held);
+          // No script is told why it failed.
+          if (!opened) pass.#refuse(held, "doubted");
+          if (code === 3000) pass.#refuse(held);
         });
       }
     };
@@ -283,11 +289,11 @@ export class GuestpassElement extends HTMLElement {
   #fail(error) {
     const { message, code, status } = error;
     const said = make("p", { role: "alert", textContent: message });
-    const onclick = async () => {
+    const onclick = () => {
       // The button takes the focus with it.
       this.tabIndex = -1;
       this.focus();
-      if (error instanceof SessionError) await this.provider.guestpass.renew().catch(() => {});
+      if (error instanceof SessionError) this.provider.guestpass.renew().catch(() => {});
       this.load();
     };
     if (status === 403 || !this.provider) this.#show("refused", said);

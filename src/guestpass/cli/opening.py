@@ -9,13 +9,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Generator
-from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
 
 from guestpass.cli.problems import Misused
 from guestpass.errors import ConfigurationError
 from guestpass.stores import Store, open_store
+from guestpass.stores.urls import has_password, sqlite_file
 
 DEFAULT_STORE: Final = "sqlite:///guestpass.db"
 STORE_VARIABLE: Final = "GUESTPASS_STORE"
@@ -27,7 +26,7 @@ MAX_SECRET: Final = 8_192
 
 def store_url(asked: argparse.Namespace) -> str:
     """The URL of the store that a command is for."""
-    if asked.store and _has_password(asked.store):
+    if asked.store and has_password(asked.store):
         raise Misused(
             "--store has a password in it, and every process here can read an argument: "
             f"put the URL into {STORE_VARIABLE} instead"
@@ -58,12 +57,6 @@ def refuse_missing(url: str) -> None:
         )
 
 
-def sqlite_file(url: str) -> Path | None:
-    """The file of a SQLite store, None for any other."""
-    scheme, separator, path = url.partition(":///")
-    return Path(path) if separator and scheme.partition("+")[0] == "sqlite" and path else None
-
-
 def secret_in(path: str) -> str:
     """The secret in a file, or on standard input for ``-``; white space around it is no part of it."""
     if path == "-":
@@ -92,12 +85,3 @@ def wrapping_keys(asked: argparse.Namespace) -> list[str]:
             f"--wrapping-key-file FILE or {WRAPPING_VARIABLE}"
         )
     return keys
-
-
-def _has_password(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return bool(parts.password) or any(name == "password" and value for name, value in parse_qsl(parts.query))
-    except ValueError:
-        # What cannot be read here may hold one, and is refused by the store without being quoted.
-        return False

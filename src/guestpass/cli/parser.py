@@ -25,6 +25,7 @@ exit codes:
 environment:
   GUESTPASS_STORE         the URL of the store, where --store is left out
   GUESTPASS_WRAPPING_KEY  what the signing keys in the store are encrypted with
+  GUESTPASS__TABLE__KEY   a setting of guestpass serve
   GUESTPASS_DEBUG         1 shows where something unforeseen went wrong
 """
 

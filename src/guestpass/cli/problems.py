@@ -11,6 +11,7 @@ from typing import Final
 
 from guestpass.credentials import OpaqueForm
 from guestpass.errors import ConfigurationError, GuestpassError, Refused, Unavailable
+from guestpass.redaction import PREFIXED, without_credentials
 from guestpass.refusals import FieldError
 
 DONE: Final = 0
@@ -20,9 +21,7 @@ MISUSED: Final = 2
 """Used or set up wrongly."""
 INTERRUPTED: Final = 130
 
-_PREFIXED = r"[a-z][a-z0-9]*_(?:live|test)_"
-_LIKE_A_CREDENTIAL = re.compile(rf"\b({_PREFIXED}|eyJ)[\w.-]{{8,}}")
-_OPAQUE = re.compile(rf"\b({_PREFIXED})[0-9A-Za-z]+")
+_OPAQUE = re.compile(rf"\b({PREFIXED})[0-9A-Za-z]+")
 _JWT = re.compile(r"\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+")
 
 
@@ -69,11 +68,6 @@ def problem_of(raised: Exception) -> Problem:
     code, text, exit_code = _said_of(raised)
     errors = raised.refusal.errors if isinstance(raised, Refused) else ()
     return Problem(code, " ".join(without_credentials(text).split()), exit_code, errors)
-
-
-def without_credentials(text: str) -> str:
-    """`text` with everything cut short that could be a credential."""
-    return _LIKE_A_CREDENTIAL.sub(r"\1…", text)
 
 
 def refuse_credentials(arguments: Iterable[str]) -> None:

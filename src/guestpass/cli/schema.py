@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from guestpass.cli.opening import sqlite_file
 from guestpass.errors import ConfigurationError
 from guestpass.records import FindKeyById
+from guestpass.stores.urls import sqlite_file
 
 WAIT: Final = 1.0
 

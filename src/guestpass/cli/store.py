@@ -4,9 +4,9 @@ An application does all that itself while it runs; here they are steps of a depl
 """
 
 import argparse
+import contextlib
 import time
 from typing import Final
-from urllib.parse import urlsplit
 
 from guestpass.cli.answers import Answer
 from guestpass.cli.command import Command
@@ -16,6 +16,8 @@ from guestpass.cli.progress import Progress
 from guestpass.cli.schema import schema_of
 from guestpass.purging import KEPT
 from guestpass.records import FindKeyById, Purge
+from guestpass.stores import open_store
+from guestpass.stores.urls import shown
 
 
 def init(asked: argparse.Namespace) -> Answer:
@@ -33,16 +35,22 @@ def check(asked: argparse.Namespace) -> Answer:
     """Look whether a store can be used as it is; changes nothing."""
     url = store_url(asked)
     refuse_missing(url)
+    version = refuse_unready(url)
+    return Answer({"store": shown(url), "version": version}, [f"{shown(url)} {_is_ready(version)}."])
+
+
+def refuse_unready(url: str) -> int | None:
+    """The version of the tables in the store at `url`, None where it has none. Raises `Failed` where it would have to
+    be changed before it can be used, and what `open_store` raises."""
     schema = schema_of(url)
     if schema is not None and schema.version == 0:
         raise Failed("store_empty", f"{shown(url)} has no tables yet: guestpass store init")
     if schema is not None and schema.version < schema.newest:
         versions = f"version {schema.version}, and this release needs {schema.newest}"
         raise Failed("store_outdated", f"The tables of {shown(url)} have {versions}: guestpass store migrate")
-    with opened(asked) as store:
+    with contextlib.closing(open_store(url)) as store:
         store.answer(FindKeyById(""))
-    version = None if schema is None else schema.version
-    return Answer({"store": shown(url), "version": version}, [f"{shown(url)} {_is_ready(version)}."])
+    return None if schema is None else schema.version
 
 
 def purge(asked: argparse.Namespace) -> Answer:
@@ -59,8 +67,11 @@ def purge(asked: argparse.Namespace) -> Answer:
 def _brought_up_to_date(asked: argparse.Namespace, *, make: bool) -> Answer:
     url = store_url(asked)
     before = schema_of(url)
-    with opened(asked, make=make) as store:
-        store.answer(FindKeyById(""))
+    with Progress() as progress:
+        # Large tables take their time, and do not say how much of it.
+        progress.show("bringing the store up to date ...")
+        with opened(asked, make=make) as store:
+            store.answer(FindKeyById(""))
     if before is None:
         return Answer({"store": shown(url), "version": None, "was": None}, [f"{shown(url)} {_is_ready(None)}."])
     was = "" if before.version in (0, before.newest) else f"; it was {before.version}"
@@ -70,12 +81,6 @@ def _brought_up_to_date(asked: argparse.Namespace, *, make: bool) -> Answer:
 
 def _is_ready(version: int | None) -> str:
     return "is ready" if version is None else f"is ready, with tables of version {version}"
-
-
-def shown(url: str) -> str:
-    """`url` without user, password and settings."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 COMMANDS: Final = (

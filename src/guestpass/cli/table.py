@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from guestpass.cli import completion, demo, explain, keys, revoke, sessions, signing_keys, store
+from guestpass.cli import audit, completion, demo, explain, keys, revoke, serve, sessions, signing_keys, store
 from guestpass.cli.command import Command
 
 AREAS: Final[Mapping[str, str]] = {
@@ -21,6 +21,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
     *revoke.COMMANDS,
     *signing_keys.COMMANDS,
     *store.COMMANDS,
+    *serve.COMMANDS,
+    *audit.COMMANDS,
     *explain.COMMANDS,
     *demo.COMMANDS,
     *completion.COMMANDS,

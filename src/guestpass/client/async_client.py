@@ -17,9 +17,10 @@ import httpx
 
 from guestpass.client import calls
 from guestpass.client.exchange import Call, exchange
-from guestpass.client.links import AsyncLink
+from guestpass.client.links import AsyncLink, Connections
 from guestpass.client.results import IssuedSession, IssuedToken, Revoked
 from guestpass.client.settings import RETRIES, TIMEOUT, Settings, invalid
+from guestpass.client_error import ClientError
 
 T = TypeVar("T")
 
@@ -49,7 +50,12 @@ class AsyncClient:
         # A proxy of the environment would see a key that goes to this machine in the clear.
         trust_env = not self._settings.on_loopback
         self._owned: Final = http is None
-        self._http: Final = httpx.AsyncClient(transport=transport, trust_env=trust_env) if http is None else http
+
+        def open_http() -> httpx.AsyncClient:
+            return httpx.AsyncClient(transport=transport, trust_env=trust_env)
+
+        open_anew = open_http if transport is None and http is None else None
+        self._http: Final = Connections(open_http() if http is None else http, open_anew)
         self._link: Final = AsyncLink(self._http, self._settings.timeout, clock, sleep)
         self.account_sessions: Final = AsyncAccountSessions(self)
         self.auth: Final = AsyncAuth(self)
@@ -66,12 +72,17 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Give the connections back. Twice is no fault."""
-        if self._owned:
-            await self._http.aclose()
+        opened = self._http.opened
+        if self._owned and opened is not None:
+            await opened.aclose()
 
     async def perform(self, call: Call[T]) -> T:
         """Carry out one call. Raises `ClientError`."""
-        return await exchange(call, self._link, self._settings)
+        try:
+            return await exchange(call, self._link, self._settings)
+        except ClientError as problem:
+            # The frames within hold the key, and error reporters show what frames hold.
+            raise problem.with_traceback(None) from None
 
 
 class AsyncAccountSessions:

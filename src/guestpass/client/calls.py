@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Final
 
 from guestpass.client.exchange import Call
@@ -35,7 +36,7 @@ def create_session(
     fields.roles(roles)
     fields.lifetime("expires_in", expires_in)
     key = fields.idempotency_key(idempotency_key)
-    return Call(SESSIONS, fields.body(), read_session, {"Idempotency-Key": key})
+    return Call(SESSIONS, fields.body(), partial(read_session, account=account), {"Idempotency-Key": key})
 
 
 def revoke_session(session_id: str) -> Call[None]:
@@ -61,7 +62,7 @@ def sign(
     fields.roles(roles)
     fields.components(components)
     fields.lifetime("expiresIn", expires_in)
-    return Call(TOKENS, fields.body(), read_signed)
+    return Call(TOKENS, fields.body(), partial(read_signed, user=None if user is None else str(user).lower()))
 
 
 def revoke(*, account: str | None = None, subject: str | None = None, token: str | None = None) -> Call[Revoked]:

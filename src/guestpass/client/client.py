@@ -14,9 +14,10 @@ import httpx
 
 from guestpass.client import calls
 from guestpass.client.exchange import Call, exchange
-from guestpass.client.links import SyncLink
+from guestpass.client.links import Connections, SyncLink
 from guestpass.client.results import IssuedSession, IssuedToken, Revoked
 from guestpass.client.settings import RETRIES, TIMEOUT, Settings, invalid
+from guestpass.client_error import ClientError
 from guestpass.coroutines import run_plain
 
 T = TypeVar("T")
@@ -57,7 +58,12 @@ class Client:
         # A proxy of the environment would see a key that goes to this machine in the clear.
         trust_env = not self._settings.on_loopback
         self._owned: Final = http is None
-        self._http: Final = httpx.Client(transport=transport, trust_env=trust_env) if http is None else http
+
+        def open_http() -> httpx.Client:
+            return httpx.Client(transport=transport, trust_env=trust_env)
+
+        open_anew = open_http if transport is None and http is None else None
+        self._http: Final = Connections(open_http() if http is None else http, open_anew)
         self._link: Final = SyncLink(self._http, self._settings.timeout, clock, sleep)
         self.account_sessions: Final = AccountSessions(self)
         self.auth: Final = Auth(self)
@@ -74,12 +80,17 @@ class Client:
 
     def close(self) -> None:
         """Give the connections back. Twice is no fault."""
-        if self._owned:
-            self._http.close()
+        opened = self._http.opened
+        if self._owned and opened is not None:
+            opened.close()
 
     def perform(self, call: Call[T]) -> T:
         """Carry out one call. Raises `ClientError`."""
-        return run_plain(exchange(call, self._link, self._settings))
+        try:
+            return run_plain(exchange(call, self._link, self._settings))
+        except ClientError as problem:
+            # The frames within hold the key, and error reporters show what frames hold.
+            raise problem.with_traceback(None) from None
 
 
 class AccountSessions:

@@ -135,7 +135,7 @@ def retry_after(value: str | None, date: str | None) -> float | None:
     try:
         until, now = (email.utils.parsedate_to_datetime(one) for one in (value, date or ""))
         return max(0.0, (until - now).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -1,26 +1,70 @@
 """Requests over httpx, one attempt at a time: bounded in time and size, redirects not followed, nothing remembered.
 
 Whoever's `httpx.Client` it is, a request carries what the call says and nothing of the client's own: no cookies, no
-other credential. What httpx raises ends here.
+other credential. What httpx raises ends here. A forked child has connections of its own.
 """
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from typing import Generic, NoReturn, TypeVar
 
 import anyio
 import httpx
 
 from guestpass.client.exchange import MAX_ANSWER, Outgoing, Reply, retry_after
 from guestpass.client.results import junk
+from guestpass.client.settings import invalid
 from guestpass.client_error import ClientError
+from guestpass.forking import begins_anew
+
+H = TypeVar("H", httpx.Client, httpx.AsyncClient)
+
+
+class Connections(Generic[H]):
+    """The httpx client of a link; in a forked child another one, from `open_anew`.
+
+    Two processes on one connection would read each other's answers, and with them each other's credentials. None:
+    there is no other one to be had, and what was used before the fork is not used after it.
+    """
+
+    def __init__(self, http: H, open_anew: Callable[[], H] | None) -> None:
+        self._http: H | None = http
+        self._open_anew: Callable[[], H] | None = open_anew
+        self._used = False
+        begins_anew(self)
+
+    def after_fork(self) -> None:
+        """Let go of what the parent goes on with; not by closing it, since somebody may have held its locks."""
+        if self._used:
+            self._http = None
+
+    def use(self) -> H:
+        """Raises `ClientError` (``INVALID_REQUEST``)."""
+        if self._http is None:
+            if self._open_anew is None:
+                raise invalid(
+                    "this process was forked after the client had been used, and transport= or http= would share the "
+                    "connections of both: make the client after the fork"
+                )
+            self._http = self._open_anew()
+        self._used = True
+        return self._http
+
+    @property
+    def opened(self) -> H | None:
+        """What is to be closed."""
+        return self._http
 
 
 class SyncLink:
     """In the caller's thread. `timeout` is in seconds: for the connection, for each wait and for the body."""
 
     def __init__(
-        self, http: httpx.Client, timeout: float, clock: Callable[[], float], sleep: Callable[[float], object]
+        self,
+        http: Connections[httpx.Client],
+        timeout: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], object],
     ) -> None:
         self._http = http
         self._timeout = timeout
@@ -39,7 +83,7 @@ class SyncLink:
         deadline = self._clock() + self._timeout
         gathered = _Gathered()
         try:
-            response = self._http.send(
+            response = self._http.use().send(
                 _request(outgoing, self._timeout), stream=True, auth=None, follow_redirects=False
             )
             try:
@@ -61,7 +105,7 @@ class AsyncLink:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        http: Connections[httpx.AsyncClient],
         timeout: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
@@ -76,7 +120,7 @@ class AsyncLink:
         gathered = _Gathered()
         try:
             with anyio.fail_after(self._timeout):
-                response = await self._http.send(
+                response = await self._http.use().send(
                     _request(outgoing, self._timeout), stream=True, auth=None, follow_redirects=False
                 )
                 try:

@@ -92,13 +92,16 @@ class RefreshAuth(httpx.Auth):
         return origin_of(request.url) == self._origin
 
     def _may_renew(self, response: httpx.Response, held: Held) -> bool:
-        # After a redirect it may be somebody else who answered, who was shown no credential and judges none.
-        mine = response.status_code == 401 and self._is_for(response.request)
-        return mine and not self._renewals.is_vain(held)
+        return self._refuses(response, held) and not self._renewals.is_vain(held)
 
     def _note(self, response: httpx.Response, held: Held) -> None:
-        if response.status_code == 401 and self._is_for(response.request):
+        if self._refuses(response, held):
             self._renewals.in_vain(held)
+
+    def _refuses(self, response: httpx.Response, held: Held) -> bool:
+        # After redirects whoever answered may have been shown no credential, and judges none.
+        shown = response.request.headers.get("Authorization") == f"Bearer {held.text}"
+        return response.status_code == 401 and shown and self._is_for(response.request)
 
 
 def _with(held: Held, request: httpx.Request) -> httpx.Request:

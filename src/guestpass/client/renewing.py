@@ -16,6 +16,8 @@ from typing import Final, Protocol, TypeAlias
 from guestpass.client.bearers import Bearer, Renewed, as_bearer
 from guestpass.client.settings import invalid
 from guestpass.client_error import ClientError
+from guestpass.forking import begins_anew
+from guestpass.principal import is_user_id
 
 log: Final = logging.getLogger("guestpass")
 
@@ -84,7 +86,7 @@ class Way(Protocol):
     async def wait(self, landed: Future[None], seconds: float, /) -> bool: ...
 
 
-_inside: ContextVar[frozenset[int]] = ContextVar("guestpass_renewals", default=frozenset())
+_inside: ContextVar[frozenset[Flight]] = ContextVar("guestpass_renewals", default=frozenset())
 
 
 class Renewals:
@@ -106,8 +108,9 @@ class Renewals:
         self._flight: Flight | None = None
         self._early_at = -math.inf
         self._vain = ("", -math.inf)
-        self.entity_id = None if entity_id is None else entity_id.lower()
+        self.entity_id = None if entity_id is None else _as_written(entity_id)
         self._held: Held | None = None if initial is None else self._read(initial)
+        begins_anew(self)
 
     async def obtain(self, way: Way, refused: Held | None = None) -> Held:
         """A credential to send now; another one than `refused`, which a 401 came back for.
@@ -122,7 +125,7 @@ class Renewals:
             if isinstance(step, _Renew):
                 return await self._renew(way, step.flight, step.spare)
             flight = step
-            if id(self) in _inside.get():
+            if flight in _inside.get():
                 raise invalid(
                     "the refresh callback uses the very credential that it is to renew: give it another client"
                 )
@@ -145,6 +148,11 @@ class Renewals:
         text, since = self._vain
         return text == held.text and self._clock() < since + APART
 
+    def after_fork(self) -> None:
+        """Whoever renewed stayed behind, and so did whoever held the lock; the credential is good here too."""
+        self._lock = threading.Lock()
+        self._flight = None
+
     def _decide(self, refused: Held | None) -> "Held | Flight | _Renew":
         """What to use, what to wait for, or what to do."""
         now, held = self._clock(), self._held
@@ -160,7 +168,7 @@ class Renewals:
         return _Renew(self._flight, spare)
 
     async def _renew(self, way: Way, flight: Flight, spare: Held | None) -> Held:
-        inside = _inside.set(_inside.get() | {id(self)})
+        inside = _inside.set(_inside.get() | {flight})
         try:
             held = self._read(await way.call(self._refresh, self.entity_id, self._wait))
         except Exception as problem:
@@ -196,11 +204,17 @@ class Renewals:
     def _read(self, renewed: object) -> Held:
         bearer = as_bearer(renewed)
         if bearer.entity_id is not None:
-            given = bearer.entity_id.lower()
+            given = _as_written(bearer.entity_id)
             if self.entity_id is not None and given != self.entity_id:
                 raise invalid("the new token is of another entity id: the refresh callback must pass on the one given")
             self.entity_id = given
         return Held.of(bearer, self._clock())
+
+
+def _as_written(entity_id: str) -> str:
+    """An entity id to be compared: a UUID may be written in either case, a subject of another issuer is exact."""
+    lowered = entity_id.lower()
+    return lowered if is_user_id(lowered) else entity_id
 
 
 def _failed(what: str) -> ClientError:

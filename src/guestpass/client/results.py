@@ -51,10 +51,10 @@ class Revoked:
     at_ms: int | None
 
 
-def read_session(content: bytes, received_at: float) -> IssuedSession:
-    """The answer to a creation. Raises `ClientError` (``INVALID_RESPONSE``)."""
+def read_session(content: bytes, received_at: float, *, account: str | None = None) -> IssuedSession:
+    """The answer to a creation, for `account` where that was named. Raises `ClientError` (``INVALID_RESPONSE``)."""
     fields = _Answer(content)
-    return IssuedSession(
+    session = IssuedSession(
         id=fields.text("id"),
         account=fields.text("account"),
         client_secret=fields.text("client_secret"),
@@ -64,15 +64,20 @@ def read_session(content: bytes, received_at: float) -> IssuedSession:
         livemode=fields.truth("livemode"),
         received_at=received_at,
     )
+    if account is not None and session.account != account:
+        raise junk("its session is for another account than was asked for")
+    return session
 
 
-def read_signed(content: bytes, received_at: float) -> IssuedToken:
-    """The answer to a signature. Raises `ClientError` (``INVALID_RESPONSE``)."""
+def read_signed(content: bytes, received_at: float, *, user: str | None = None) -> IssuedToken:
+    """The answer to a signature, for `user` where one was named. Raises `ClientError` (``INVALID_RESPONSE``)."""
     fields = _Answer(content)
     jwt, expires_at, subject = fields.text("jwt"), fields.seconds("expiresAt"), fields.text("id")
     lifetime, sub = token_lifetime(jwt), token_subject(jwt)
     if lifetime is None or sub != subject:
         raise junk("its jwt is not a token of this user, with a beginning and an end")
+    if user is not None and subject != user:
+        raise junk("its token is for another user than was asked for")
     return IssuedToken(jwt, expires_at, subject, int(lifetime), received_at)
 
 

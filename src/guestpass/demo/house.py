@@ -8,7 +8,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from guestpass import AccountSessions, ApiKeys, Guard, KeyRing, Policy, TokenSigner
+from guestpass import AccountSessions, ApiKeys, Guard, KeyRing, Policy, TokenSigner, open_store
 from guestpass.demo import app as api
 from guestpass.demo import data
 from guestpass.demo.backend import backend_router
@@ -31,6 +31,11 @@ class House:
     app: FastAPI
     secret_key: str = field(repr=False)
     publishable_key: str
+
+
+def in_memory() -> FastAPI:
+    """The application on a store that goes with it, to be looked at and not served."""
+    return open_house(open_store("memory://"), KeyRing.new_wrapping_key()).app
 
 
 def open_house(store: Store, wrapping_key: str, *, every: float = EVERY) -> House:

@@ -195,7 +195,9 @@ class PlatformBackend(Generic[U]):
 def _is_signed_in(user: object) -> bool:
     # A proxy of nobody, as Flask's kind is, is not None itself; and frameworks have a user for whoever has not signed
     # in: Flask-Login, Starlette and Django all say so in the same word.
-    return not isinstance(user, NoneType) and getattr(user, "is_authenticated", True) is not False
+    said = getattr(user, "is_authenticated", True)
+    # A method, as it was in their early days, is true whatever it would answer.
+    return not isinstance(user, NoneType) and bool(said) and not callable(said)
 
 
 def _fields(request: PageRequest, *, required: bool) -> dict[str, object] | None:

@@ -40,7 +40,11 @@ def is_own_page(request: PageRequest, allow_origins: Collection[str]) -> bool:
         return request.site in ("same-origin", "none")
     if request.origin is None:
         return True
-    return bool(request.host) and urlsplit(request.origin).netloc == request.host
+    try:
+        named = urlsplit(request.origin).netloc
+    except ValueError:
+        return False
+    return bool(request.host) and named == request.host
 
 
 def check_origins(allow_origins: Collection[str]) -> frozenset[str]:

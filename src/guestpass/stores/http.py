@@ -10,7 +10,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
@@ -84,9 +84,10 @@ def fetch(
     seconds: float = SECONDS,
     max_bytes: int = MAX_BYTES,
     tls: ssl.SSLContext | None = None,
+    headers: Mapping[str, str] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Document:
-    """GET one document. Blocks, for `seconds` in total however slowly the server drips.
+    """GET one document. Blocks, for `seconds` in total however slowly the server drips. `headers` are more of them.
 
     Only the resolver of the system may take longer: it knows no deadline. Raises `FetchFailed` for
     everything but a whole answer with status 200 of at most `max_bytes` bytes, redirects included, and
@@ -97,7 +98,7 @@ def fetch(
     link = None
     try:
         link = _Link(parts, deadline, max_bytes + _MAX_OVERHEAD, tls, clock)
-        return _exchange(link, parts, max_bytes)
+        return _exchange(link, parts, max_bytes, headers or {})
     except FetchFailed:
         raise
     except TimeoutError:
@@ -110,13 +111,13 @@ def fetch(
             link.release()
 
 
-def _exchange(link: "_Link", parts: SplitResult, max_bytes: int) -> Document:
+def _exchange(link: "_Link", parts: SplitResult, max_bytes: int, more: Mapping[str, str]) -> Document:
     connection = http.client.HTTPConnection(parts.hostname or "", _port(parts))
     connection.default_port = _port(parts) if parts.port is None else 0
     connection.sock = link  # all that http.client needs of a socket
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
-    connection.request("GET", target, headers={**headers, "User-Agent": "guestpass"})
+    connection.request("GET", target, headers={**headers, "User-Agent": "guestpass", **more})
     response = connection.getresponse()
     if response.status != 200:
         raise FetchFailed(f"status {response.status}", response.status)

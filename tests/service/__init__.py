@@ -1,0 +1,1 @@
+"""Tests of ``guestpass serve``, file by file."""
