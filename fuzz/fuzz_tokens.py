@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["guestpass"]):
     from guestpass.errors import ConfigurationError, InvalidToken
     from guestpass.issuers import JwtIssuer
     from guestpass.jwks import parse_jwks
-    from guestpass.keysets import KeySet
+    from guestpass.keysets.keyset import KeySet
     from guestpass.strict_json import decode
     from guestpass.tokens import MAX_TOKEN, check_signature, read_token
 

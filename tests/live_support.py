@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 import anyio
 
 from guestpass.asgi_types import Message
+from guestpass.explaining.tracing import Decides
 from guestpass.grants import Grant
 from guestpass.guard import Guard
-from guestpass.live import Life
+from guestpass.live.life import Life
 from guestpass.policy import Policy
 from guestpass.principal import Principal
 from guestpass.proving import Proof
 from guestpass.refusals import Refusal
 from guestpass.requests import Request
 from guestpass.rules import Rule
-from guestpass.tracing import Decides
 from support import build
 
 START = 1_000_000.0
@@ -113,4 +113,4 @@ class Connection:
 
     def watched(self) -> int:
         """How many connections the guard would tell of something."""
-        return len(self.guard._watched)
+        return len(self.guard._watchers)

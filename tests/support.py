@@ -33,7 +33,7 @@ from guestpass.grants import Mode
 from guestpass.inquiry import Inquiry, Question, drive
 from guestpass.ownership import Owns, SinglePlatform
 from guestpass.requests import Request
-from guestpass.revocation_feed import feed_of
+from guestpass.revocation.feed import feed_of
 from guestpass.stores import Store
 
 T = TypeVar("T")

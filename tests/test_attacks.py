@@ -16,8 +16,8 @@ from guestpass.inquiry import drive_async
 from guestpass.principal import SECRET_KEY
 from guestpass.records import CutoffPage, Epoch, FindCutoff, FindKey, ListSigningKeys, ReadCutoffs
 from guestpass.requests import Presented
-from guestpass.revocation_feed import RevocationFeed, feed_of
-from guestpass.revocation_list import FOREVER_MS
+from guestpass.revocation.cutoff_list import FOREVER_MS
+from guestpass.revocation.feed import RevocationFeed, feed_of
 from support import START, Clock, House, Recording, build, code_of
 
 RULES = [Rule("GET /")]
@@ -174,7 +174,7 @@ def _driven(verdict: Any) -> Any:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_look_up_in_this_very_thread_is_not_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guestpass.look_ups.PATIENCE", 3_600)
+    monkeypatch.setattr("guestpass.concurrency.look_ups.PATIENCE", 3_600)
     secret = house.session()
     leading = house.guard._identify_text(secret)
     next(leading)
@@ -251,7 +251,7 @@ def test_a_child_does_not_wait_for_what_a_thread_of_its_parent_held(house: House
     if held == "cache":
         house.guard._cache._lock.acquire()
     elif held == "watching":
-        house.guard._watching.acquire()
+        house.guard._watchers._lock.acquire()
     elif held == "places":
         for _ in range(32):
             prover._look_ups._strangers.acquire()

@@ -14,7 +14,7 @@ from cases import CASES, ROUTES, WS, Case, World, world
 from guestpass import Credential, Grant, Guard, Policy, Principal, Refusal, Rule, StoreUnavailable
 from guestpass.asgi import GuardMiddleware, request_of
 from guestpass.errors import ConfigurationError
-from guestpass.explanation import STEPS, Explanation, explain
+from guestpass.explaining.explanation import STEPS, Explanation, explain
 from guestpass.quoting import PIECE
 from guestpass.records import FindKey
 from guestpass.requests import Request, written

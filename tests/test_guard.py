@@ -33,7 +33,7 @@ from guestpass.ownership import OwnsAccount
 from guestpass.principal import Remembered
 from guestpass.records import FindKey, FindKeyById, FindSession
 from guestpass.requests import Request
-from guestpass.revocation_feed import feed_of
+from guestpass.revocation.feed import feed_of
 from support import (
     GatePasses,
     House,

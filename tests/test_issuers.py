@@ -13,7 +13,7 @@ from guestpass.credentials import Credential
 from guestpass.errors import ConfigurationError, InvalidToken, KeysUnavailable
 from guestpass.inquiry import Ask, drive, drive_async
 from guestpass.issuers import ANY_AUDIENCE, JwtIssuer
-from guestpass.keysets import FindVerificationKey, KeySet
+from guestpass.keysets.keyset import FindVerificationKey, KeySet
 from guestpass.principal import Principal
 from guestpass.refusals import Refusal
 from key_server import key_server

@@ -15,19 +15,19 @@ from cases import CASES, WS, Case, World, filled, world
 from forwarding import behind
 from guestpass import Guard, KeySet, KeysUnavailable, Principal, Refusal, Refused, Rule, StoreUnavailable
 from guestpass.asgi import ASGIApp, GuardMiddleware, decide, request_of
+from guestpass.concurrency.upkeep import Upkeep
 from guestpass.errors import ConfigurationError, ConnectionEnded
 from guestpass.events import SECURITY, Decided, Event, KeySetEvent, SecurityEvent, Tell
 from guestpass.fastapi import needs, protect
 from guestpass.guard import ANYONE
-from guestpass.keyset_events import SPENT_EVERY
-from guestpass.live import Life
+from guestpass.keysets.events import SPENT_EVERY
+from guestpass.live.life import Life
 from guestpass.observing import failures
 from guestpass.quoting import PIECE
 from guestpass.records import FindSession
 from guestpass.requests import written
 from guestpass.stores.http import Document, FetchFailed
 from guestpass.testing import IdentityProvider
-from guestpass.upkeep import Upkeep
 from guestpass.wsgi import GuardMiddleware as WSGIGuardMiddleware
 from support import (
     Clock,

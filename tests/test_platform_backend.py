@@ -13,7 +13,7 @@ from werkzeug.local import LocalProxy
 
 from guestpass import ConfigurationError, Guard, KeysUnavailable, Refusal, Refused, StoreUnavailable
 from guestpass.client_error import CODES, ClientError
-from guestpass.coroutines import run_plain
+from guestpass.concurrency.coroutines import run_plain
 from guestpass.platform import AsyncInProcess, EndUser, InProcess, PlatformBackend, SessionTerms
 from guestpass.platform.backend import MAX_BODY, Endpoint
 from guestpass.platform.origins import PageRequest, check_origins, is_own_page

@@ -24,7 +24,7 @@ from guestpass import (
 )
 from guestpass.minting import DEFAULT_LIFETIME, MAX_LIFETIME, MIN_LIFETIME
 from guestpass.records import AddSession, FindMinter, FindSession, RevokeSession, SessionRecord
-from guestpass.revocation_feed import feed_of
+from guestpass.revocation.feed import feed_of
 from support import START, Failing, House, Recording, build, code_of, policy
 
 RULES = [Rule("GET /")]

@@ -12,7 +12,7 @@ import pytest
 from guestpass import ConfigurationError, KeyRing, Principal, Refused, Rule, TokenSigner, open_store
 from guestpass.inquiry import drive
 from guestpass.minting import DEFAULT_LIFETIME, MAX_LIFETIME, MIN_LIFETIME
-from guestpass.revocation_feed import feed_of
+from guestpass.revocation.feed import feed_of
 from guestpass.signer import MAX_METADATA, MAX_SIGNED, TYP
 from guestpass.tokens import UnverifiedToken, check_signature, read_token, sign
 from support import AUDIENCE, ISSUER, START, House, Recording, build, code_of

@@ -19,7 +19,7 @@ from guestpass import tokens
 from guestpass.errors import ConfigurationError, InvalidToken
 from guestpass.issuers import ANY_AUDIENCE, JwtIssuer
 from guestpass.jwks import PrivateKey, VerificationKey, index_keys, parse_jwks, read_jwk, served_by, thumbprint
-from guestpass.keysets import KeySet
+from guestpass.keysets.keyset import KeySet
 
 VECTORS = Path(__file__).parent / "vectors"
 SIGNATURES = json.loads((VECTORS / "signatures.json").read_text())

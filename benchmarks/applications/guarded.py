@@ -18,7 +18,7 @@ from guestpass import (
     open_store,
 )
 from guestpass.claims import ANY, Always, Claim, ClaimMapping
-from guestpass.revocation_feed import feed_of
+from guestpass.revocation.feed import feed_of
 from guestpass.stores import Store
 
 COMPONENTS = {COMPONENT: ("transcripts", "export"), "voicemails": ()}

@@ -25,12 +25,12 @@ from guestpass.grants import ALL, Grant
 from guestpass.guard import Guard
 from guestpass.issuers import ANY_AUDIENCE, JwtIssuer
 from guestpass.keyring import KeyRing
-from guestpass.keysets import KeySet
+from guestpass.keysets.keyset import KeySet
 from guestpass.ownership import SINGLE_PLATFORM
 from guestpass.policy import Policy
 from guestpass.principal import Principal
 from guestpass.refusals import Refusal
-from guestpass.revocations import Revocations
+from guestpass.revocation.revocations import Revocations
 from guestpass.rules import Rule, needs
 from guestpass.sessions import AccountSession, AccountSessions
 from guestpass.signer import SignedToken, TokenSigner

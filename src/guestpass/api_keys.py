@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Required, TypeAlias, TypedDict, Unpack, cast
 
 from guestpass.authenticators import Membership
+from guestpass.concurrency.upkeep import UPKEEP
 from guestpass.credentials import NOT_AS_ISSUED, Credential, OpaqueForm, Randomness, digest, new_id
 from guestpass.errors import ConfigurationError
 from guestpass.grants import ALL, All, Grant, Mode, Names, intersection, names
@@ -34,9 +35,8 @@ from guestpass.records import (
     RotateKey,
 )
 from guestpass.refusals import Refusal
-from guestpass.revocation_feed import feed_of
-from guestpass.revocation_list import CUTOFF_KEPT, FOREVER_MS, key_name
-from guestpass.upkeep import UPKEEP
+from guestpass.revocation.cutoff_list import CUTOFF_KEPT, FOREVER_MS, key_name
+from guestpass.revocation.feed import feed_of
 
 Components: TypeAlias = All | Collection[str] | Mapping[str, Collection[str]]
 """`ALL`; names of components, each with all its features; or each component with the features named."""

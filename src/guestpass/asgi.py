@@ -13,10 +13,13 @@ from guestpass.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from guestpass.credentials import without_pairs
 from guestpass.door_settings import check_settings
 from guestpass.errors import ConfigurationError
+from guestpass.explaining.tracing import Decides
 from guestpass.guard import ANYONE, UNNAMED, Guard, seen_by_application
 from guestpass.inquiry import drive_async
-from guestpass.live import Life
-from guestpass.long_answers import EVENT_STREAM, EndStreams, LongAnswers
+from guestpass.live.life import Life
+from guestpass.live.long_answers import EVENT_STREAM, EndStreams, LongAnswers
+from guestpass.live.sockets import serve_socket
+from guestpass.live.streams import Streams
 from guestpass.paths import below_root
 from guestpass.principal import Principal
 from guestpass.problems import Renderer, render, vary_by_credential
@@ -24,9 +27,6 @@ from guestpass.proving import Proof
 from guestpass.refusals import Refusal
 from guestpass.requests import IDENTITY_PREFIX, Headers, Request, canonical
 from guestpass.rules import WEBSOCKET
-from guestpass.sockets import serve_socket
-from guestpass.streams import Streams
-from guestpass.tracing import Decides
 
 __all__ = ["ASGIApp", "GuardMiddleware", "Message", "Nobody", "Receive", "Scope", "Send", "check_settings"]
 
@@ -43,7 +43,8 @@ class GuardMiddleware:
       before it accepts; ``"accept"`` accepts and closes at once, so that a page's script sees the close code.
     - `end_streams`: the content types of answers that are broken off when the credential that they were given to ends:
       ``"all"`` for every answer, ``()`` for none. A client sees a lost connection, never a clean end.
-    - `socket_renewal`: lets a client present a fresh credential on an open socket, and stay: see `guestpass.renewal`.
+    - `socket_renewal`: lets a client present a fresh credential on an open socket, and stay: see
+      `guestpass.live.renewal`.
     - `render`: turns a refusal into an answer.
 
     A socket is closed when its credential ends, always. Raises `ConfigurationError` for a policy without rules.

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from itertools import islice
 
-from guestpass.forking import begins_anew
+from guestpass.concurrency.forking import begins_anew
 from guestpass.principal import Principal, Remembered
 
 

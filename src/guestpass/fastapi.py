@@ -12,11 +12,11 @@ from starlette.requests import HTTPConnection
 from guestpass import starlette
 from guestpass.access import principal_of
 from guestpass.guard import Guard
-from guestpass.long_answers import EVENT_STREAM, EndStreams
+from guestpass.live.long_answers import EVENT_STREAM, EndStreams
 from guestpass.policy import Policy
 from guestpass.principal import Principal
 from guestpass.problems import Renderer, render
-from guestpass.routes import read_routes
+from guestpass.routing.starlette_routes import read_routes
 from guestpass.rules import Rule, needs
 
 __all__ = ["Caller", "OptionalCaller", "needs", "protect"]

@@ -17,15 +17,15 @@ from werkzeug.local import LocalProxy
 from guestpass.access import principal_of
 from guestpass.door_settings import check_settings, tell_closed
 from guestpass.errors import ConfigurationError, NotGuarded, Refused, Unavailable
-from guestpass.flask_routes import Site, answers_options, freeze, read_url_map
 from guestpass.guard import Guard
 from guestpass.inquiry import drive
 from guestpass.issuing import MAX_BODY, Call, Endpoint, answer_to, endpoints, read_prefix, too_long
 from guestpass.issuing_wsgi import answer_of, idempotency_keys, read_at_most
-from guestpass.long_answers import EVENT_STREAM, EndStreams, LongAnswers
+from guestpass.live.long_answers import EVENT_STREAM, EndStreams, LongAnswers
 from guestpass.principal import Principal
 from guestpass.problems import Answer, Renderer, render
 from guestpass.refusals import Refusal
+from guestpass.routing.flask_routes import Site, answers_options, freeze, read_url_map
 from guestpass.rule_table import RouteRule
 from guestpass.rules import Rule, needs
 from guestpass.wsgi import (

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 
@@ -21,11 +21,10 @@ from guestpass import paths
 from guestpass.authenticators import Authenticator, Authenticators, Ended
 from guestpass.authorize import authorize, noun
 from guestpass.cache import VerifiedCache
-from guestpass.endings import Endings
 from guestpass.errors import ConfigurationError, Refused, Unavailable
 from guestpass.events import Tell
-from guestpass.explanation import Explanation, explain
-from guestpass.forking import begins_anew
+from guestpass.explaining.explanation import Explanation, explain
+from guestpass.explaining.tracing import Decides, Trace
 from guestpass.grants import Grant, Mode
 from guestpass.inquiry import Inquiry, ask, drive, drive_async
 from guestpass.observing import Observed, telling
@@ -44,15 +43,16 @@ from guestpass.requests import (
     Request,
     canonical,
     read,
+    reads_one_way,
     written,
 )
-from guestpass.revocation_feed import unique
-from guestpass.revocation_list import names_of
-from guestpass.revocations import Revocations
+from guestpass.revocation.endings import Endings
+from guestpass.revocation.feed import unique
+from guestpass.revocation.revocations import Revocations
 from guestpass.rule_table import RouteRule
 from guestpass.rules import Rule
-from guestpass.tracing import Decides, Trace
 from guestpass.unproved import refusal_of
+from guestpass.watchers import Watchers
 
 ANYONE: Final = Principal(kind="anyone", subject="", grant=Grant("", "live"), credential_id="")
 """Who comes in through a public rule: no account, no component, no role. The application sees None instead."""
@@ -70,13 +70,6 @@ _TAKEN: Final = frozenset({"authorization", "origin", "sec-fetch-site", "host", 
 def seen_by_application(admitted: Principal) -> Principal | None:
     """Whom the application is told of: nobody where nobody said who they are."""
     return None if admitted is ANYONE or admitted is UNNAMED else admitted
-
-
-@dataclass(frozen=True, slots=True)
-class _Watch:
-    principal: Principal
-    names: tuple[str, ...]
-    tell: Callable[[], None]
 
 
 class Guard:
@@ -133,10 +126,9 @@ class Guard:
         self._account_header = canonical(account_header.encode())
         self._meanings = Meanings(self._account_header)
         self._cache = VerifiedCache(cache_size)
-        self.after_fork()
-        begins_anew(self)
+        self._watchers: Final = Watchers()
         feeds = unique(getattr(one, "feed", None) for one in self.authenticators)
-        self._endings = Endings(feeds, max_list_age, clock, self._heard)
+        self._endings = Endings(feeds, max_list_age, clock, self._watchers.heard)
         self._prover = Prover(
             self.authenticators,
             policy.close,
@@ -147,6 +139,7 @@ class Guard:
             recheck=recheck,
             lookups=lookups,
         )
+        self._overriding = threading.Lock()
         self._overrides: list[Callable[[Presented], Verdict]] = []
         self._identify: Callable[[Presented], Verdict] = self._prover.identify
         self._remembered: Callable[[bytes], Remembered | None] = self._cache.get
@@ -219,7 +212,7 @@ class Guard:
         """The verdict on a request; a generator (see `guestpass.inquiry`) where something has to be asked first."""
         route = None if request.path is None else self.policy.match(request.method, request.path)
         rule = None if route is None else route.rule
-        if not _reads_one_way(request, rule):
+        if not reads_one_way(request, rule):
             return Refusal("path_ambiguous")
         if self.policy.is_contested(request.method, request.path or "", rule):
             return Refusal("path_ambiguous", more="Two rules compete for it; one for just this path would end that.")
@@ -286,7 +279,7 @@ class Guard:
 
     def reads_one_way(self, request: Request) -> bool:
         """Whether nobody could take the request's path for another, whatever rule it is for."""
-        return _reads_one_way(request, None)
+        return reads_one_way(request, None)
 
     @contextmanager
     def override(self, principal: Principal) -> Generator[None]:
@@ -303,14 +296,14 @@ class Guard:
                 'the application with Guard(mode="test"), and principals with guestpass.testing.principal(…)'
             )
         mine = self._prover.assuming(principal)
-        with self._watching:
+        with self._overriding:
             self._overrides.append(mine)
             self._identify, self._remembered = mine, _nobody
         try:
             yield
         finally:
             # Whatever order several end in, none outlasts its block.
-            with self._watching:
+            with self._overriding:
                 self._overrides.remove(mine)
                 self._identify = [self._prover.identify, *self._overrides][-1]
                 self._remembered = _nobody if self._overrides else self._cache.get
@@ -339,38 +332,12 @@ class Guard:
     def forget(self, ended: Ended) -> None:
         """Drop the cached verdicts on every principal for which `ended` is true."""
         self._cache.forget(ended)
-        self._tell(lambda watch: ended(watch.principal))
+        self._watchers.forgotten(ended)
 
     def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:
         """Have `ended` called when something is heard of `principal`, or the verdict on it is dropped; the answer ends
         that. From any thread."""
-        key = object()
-        with self._watching:
-            self._watched[key] = _Watch(principal, names_of(principal), ended)
-
-        def end() -> None:
-            with self._watching:
-                self._watched.pop(key, None)
-
-        return end
-
-    def after_fork(self) -> None:
-        """In a forked child: the live connections are the parent's."""
-        self._watching = threading.Lock()
-        self._watched: dict[object, _Watch] = {}
-
-    def _heard(self, names: frozenset[str] | None) -> None:
-        self._tell(lambda watch: names is None or not names.isdisjoint(watch.names))
-
-    def _tell(self, concerned: Callable[[_Watch], bool]) -> None:
-        with self._watching:
-            watched = tuple(self._watched.values())
-        for watch in watched:
-            if concerned(watch):
-                try:
-                    watch.tell()
-                except Exception:
-                    log.exception("a live connection could not be told that its credential may have ended")
+        return self._watchers.add(principal, ended)
 
     def _admit(self, principal: Principal, route: RouteRule | None, request: Request, presented: Presented) -> Verdict:
         if route is None:
@@ -419,19 +386,6 @@ class Guard:
 
 def _nobody(_: bytes) -> None:
     """Who is remembered while all requests are judged as somebody else's."""
-
-
-def _reads_one_way(request: Request, rule: Rule | None) -> bool:
-    path = request.path
-    if path is None:
-        return False
-    trouble = paths.trouble(request.whole_path, request.raw_path)
-    if trouble is None:
-        return True
-    if trouble == "ambiguous" or rule is None or not rule.encoded_slashes or request.raw_path is None:
-        return False
-    above = request.whole_path.count("/") - path.count("/")
-    return paths.raw_prefix_agrees(request.whole_path, request.raw_path, above + len(rule.segments))
 
 
 def _read_written(request: Request | str, headers: HeaderItems, subprotocols: Sequence[str]) -> Request:

@@ -16,7 +16,7 @@ from guestpass.errors import ConfigurationError, InvalidToken
 from guestpass.grants import Grant, Mode
 from guestpass.inquiry import Inquiry, ask, drive
 from guestpass.jwks import SYMMETRIC, VerificationKey
-from guestpass.keysets import FindVerificationKey, KeySet
+from guestpass.keysets.keyset import FindVerificationKey, KeySet
 from guestpass.principal import IDENTITY_TOKEN, Principal, Standing
 from guestpass.refusals import Refusal
 from guestpass.token_profile import ANY_AUDIENCE, Audience, TokenProfile

@@ -18,8 +18,8 @@ from guestpass.issuing_revocations import revoke_from
 from guestpass.keyring import MAX_AGE
 from guestpass.problems import Answer, Renderer
 from guestpass.refusals import Refusal
-from guestpass.revocation_list import FOREVER_MS
-from guestpass.revocations import Revocations
+from guestpass.revocation.cutoff_list import FOREVER_MS
+from guestpass.revocation.revocations import Revocations
 from guestpass.rules import Needs, Rule, needs
 from guestpass.sessions import AccountSession, AccountSessions
 from guestpass.signer import TokenSigner

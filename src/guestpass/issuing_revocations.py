@@ -1,6 +1,6 @@
 """What a platform's backend may end over HTTP: everything of an account, a subject's tokens, one token.
 
-Holds each request to the key's own platform and accounts; what then ends is `guestpass.revocations`' to say.
+Holds each request to the key's own platform and accounts; what then ends is `guestpass.revocation.revocations`' to say.
 """
 
 import re
@@ -14,7 +14,7 @@ from guestpass.ownership import Ownership, is_owned
 from guestpass.principal import SECRET_KEY, Principal, is_account_id, is_user_id
 from guestpass.records import Cutoff
 from guestpass.refusals import FieldError, Refusal
-from guestpass.revocations import Revocations
+from guestpass.revocation.revocations import Revocations
 
 FIELDS: Final = frozenset({"account", "subject", "token"})
 

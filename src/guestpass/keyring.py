@@ -13,16 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from guestpass.concurrency.forking import begins_anew
+from guestpass.concurrency.look_ups import LookUps
 from guestpass.errors import ConfigurationError, KeysUnavailable
-from guestpass.forking import begins_anew
 from guestpass.grants import Mode
 from guestpass.inquiry import Answers, Inquiry, ask, drive, drive_async
 from guestpass.jwks import PrivateKey, VerificationKey, read_jwk
-from guestpass.look_ups import LookUps
 from guestpass.minting import MAX_LIFETIME
 from guestpass.records import AddCutoff, AddSigningKey, Ending, FindCutoff, ListSigningKeys, SigningKeyRecord
-from guestpass.revocation_feed import feed_of
-from guestpass.revocation_list import FOREVER_MS, signing_key_name
+from guestpass.revocation.cutoff_list import FOREVER_MS, signing_key_name
+from guestpass.revocation.feed import feed_of
 from guestpass.signing_keys import ALGORITHMS, KeyMaker, MakeSigningKey, Wrapping, from_pem, public_jwk
 
 MAX_AGE: Final = 600

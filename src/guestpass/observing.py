@@ -12,6 +12,7 @@ from typing import Final, Protocol, cast
 
 from guestpass.errors import ConfigurationError
 from guestpass.events import SECURITY, Decided, Event, SecurityEvent, Source, Tell
+from guestpass.explaining.tracing import Decides, Trace
 from guestpass.inquiry import Inquiry
 from guestpass.policy import Policy
 from guestpass.principal import Principal
@@ -21,7 +22,6 @@ from guestpass.refusals import Refusal
 from guestpass.requests import Request
 from guestpass.rules import HTTP_METHODS, WEBSOCKET, Rule
 from guestpass.sparse_log import SparseLog
-from guestpass.tracing import Decides, Trace
 
 failures: Final = SparseLog(logging.getLogger("guestpass"))
 

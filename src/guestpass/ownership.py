@@ -16,7 +16,7 @@ from typing import Final, TypeAlias, TypeVar, cast
 import anyio.to_thread
 from cachetools import TTLCache
 
-from guestpass.forking import begins_anew
+from guestpass.concurrency.forking import begins_anew
 from guestpass.inquiry import Inquiry, Question, ask, look_up_limiter
 
 T = TypeVar("T")

@@ -14,12 +14,12 @@ from typing import Protocol, TypeAlias, cast
 from guestpass.authenticators import Authenticator, Authenticators
 from guestpass.authorize import noun
 from guestpass.cache import VerifiedCache
+from guestpass.concurrency.look_ups import LookUps, NoPlace
+from guestpass.concurrency.upkeep import UPKEEP
 from guestpass.credentials import Credential, announces, from_header
-from guestpass.endings import Endings
 from guestpass.errors import InvalidToken, Refused, Unavailable
 from guestpass.grants import Grant, Mode
 from guestpass.inquiry import Inquiry
-from guestpass.look_ups import LookUps, NoPlace
 from guestpass.principal import (
     SECRET_KEY,
     Principal,
@@ -27,7 +27,8 @@ from guestpass.principal import (
 )
 from guestpass.refusals import Refusal
 from guestpass.requests import Presented
-from guestpass.revocation_list import KEYS
+from guestpass.revocation.cutoff_list import KEYS
+from guestpass.revocation.endings import Endings
 from guestpass.standings import Standings
 from guestpass.tokens import read_token
 from guestpass.unproved import (
@@ -41,7 +42,6 @@ from guestpass.unproved import (
     why_nobodys,
     wrong_mode,
 )
-from guestpass.upkeep import UPKEEP
 
 Proof: TypeAlias = Principal | Refusal
 Verdict: TypeAlias = Proof | Inquiry[Proof]

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 from urllib.parse import parse_qsl, quote, unquote
 
+from guestpass import paths
 from guestpass.credentials import from_subprotocols
 from guestpass.paths import below_root
 from guestpass.refusals import Refusal
-from guestpass.rules import WEBSOCKET, Place
+from guestpass.rules import WEBSOCKET, Place, Rule
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -130,6 +131,20 @@ def written(
 
 def _items(headers: HeaderItems) -> Iterable[tuple[str, str]]:
     return cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers
+
+
+def reads_one_way(request: Request, rule: Rule | None) -> bool:
+    """Whether nobody could take the path of a request, which is for `rule`, for another."""
+    path = request.path
+    if path is None:
+        return False
+    trouble = paths.trouble(request.whole_path, request.raw_path)
+    if trouble is None:
+        return True
+    if trouble == "ambiguous" or rule is None or not rule.encoded_slashes or request.raw_path is None:
+        return False
+    above = request.whole_path.count("/") - path.count("/")
+    return paths.raw_prefix_agrees(request.whole_path, request.raw_path, above + len(rule.segments))
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from guestpass.authenticators import Membership
+from guestpass.concurrency.upkeep import UPKEEP
 from guestpass.credentials import NOT_AS_ISSUED, Credential, OpaqueForm, Randomness, digest, new_id
 from guestpass.errors import Refused
 from guestpass.grants import ALL, Grant
@@ -38,9 +39,8 @@ from guestpass.records import (
     SessionRecord,
 )
 from guestpass.refusals import FieldError, Refusal
-from guestpass.revocation_feed import feed_of
-from guestpass.revocation_list import FOREVER_MS, names_of, session_name
-from guestpass.upkeep import UPKEEP
+from guestpass.revocation.cutoff_list import FOREVER_MS, names_of, session_name
+from guestpass.revocation.feed import feed_of
 from guestpass.values import as_collection, as_mapping
 
 IDEMPOTENCY_KEPT: Final = 86_400

@@ -19,12 +19,12 @@ from guestpass.errors import ConfigurationError, InvalidToken, KeysUnavailable
 from guestpass.grants import ALL, Grant, Names
 from guestpass.inquiry import Inquiry, drive, drive_async
 from guestpass.keyring import KeyRing
-from guestpass.keyset_events import KeySetEvents
+from guestpass.keysets.events import KeySetEvents
 from guestpass.minting import MAX_LIFETIME, Asked, Mint, Minted
 from guestpass.principal import SIGNED_TOKEN, Principal, is_user_id
 from guestpass.refusals import FieldError, Refusal
-from guestpass.revocation_feed import feed_of
-from guestpass.revocation_list import signing_key_name
+from guestpass.revocation.cutoff_list import signing_key_name
+from guestpass.revocation.feed import feed_of
 from guestpass.strict_json import decode_object
 from guestpass.tokens import UnverifiedToken, check_audience, check_times, sign, text_claim, verify
 from guestpass.values import FrozenDict, as_collection, as_mapping, frozen

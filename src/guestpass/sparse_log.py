@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from guestpass.forking import begins_anew
+from guestpass.concurrency.forking import begins_anew
 
 EVERY: Final = 1.0
 """Seconds between two lines of one cause."""

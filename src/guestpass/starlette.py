@@ -11,12 +11,12 @@ from starlette.responses import Response
 from guestpass.asgi import ASGIApp, GuardMiddleware, Receive, Scope, Send
 from guestpass.door_settings import check_settings, tell_closed
 from guestpass.errors import ConfigurationError, Refused, Unavailable
-from guestpass.frozen_routes import freeze
 from guestpass.guard import Guard
 from guestpass.issuing_api import answer_refused, issuing_routes
-from guestpass.long_answers import EVENT_STREAM, EndStreams, LongAnswers
+from guestpass.live.long_answers import EVENT_STREAM, EndStreams, LongAnswers
 from guestpass.problems import Renderer, render
-from guestpass.routes import read_routes
+from guestpass.routing.frozen_routes import freeze
+from guestpass.routing.starlette_routes import read_routes
 
 
 def protect(

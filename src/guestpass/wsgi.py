@@ -16,16 +16,16 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from guestpass.access import ENVIRON_KEY
 from guestpass.door_settings import check_settings
 from guestpass.errors import ConfigurationError
+from guestpass.explaining.tracing import Decides
 from guestpass.guard import ANYONE, UNNAMED, Guard, seen_by_application
 from guestpass.inquiry import drive
-from guestpass.long_answers import EVENT_STREAM, EndStreams, LongAnswers
+from guestpass.live.long_answers import EVENT_STREAM, EndStreams, LongAnswers
+from guestpass.live.wsgi_streams import ExcInfo, LongAnswer, vary_by_credential
 from guestpass.principal import Principal
 from guestpass.problems import Answer, Renderer, render
 from guestpass.proving import Proof
 from guestpass.refusals import Refusal
 from guestpass.requests import IDENTITY_PREFIX, Request, canonical
-from guestpass.tracing import Decides
-from guestpass.wsgi_streams import ExcInfo, LongAnswer, vary_by_credential
 
 __all__ = ["ExcInfo", "GuardMiddleware", "StartResponse", "WSGIApplication", "WSGIEnvironment"]
 

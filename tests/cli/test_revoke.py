@@ -7,7 +7,7 @@ import pytest
 
 from cli.conftest import ACCOUNT, Run, StartApi
 from guestpass import Grant, Principal
-from guestpass.revocations import Revocations
+from guestpass.revocation.revocations import Revocations
 from guestpass.stores import Store
 
 OTHER = "acct_2"

@@ -15,7 +15,7 @@ from client.scripted import KEY
 from guestpass.client import CODES, ClientError
 from guestpass.client.exchange import Call, Outgoing, Reply, error_of, exchange, pause_after, read_problem, retry_after
 from guestpass.client.settings import Settings
-from guestpass.coroutines import run_plain
+from guestpass.concurrency.coroutines import run_plain
 from guestpass.refusals import CASES, FieldError, Refusal
 
 UNREACHED = ClientError("NETWORK_ERROR", "no connection")

@@ -19,7 +19,7 @@ from guestpass.client import Bearer, ClientError, IssuedSession, IssuedToken
 from guestpass.client.bearers import as_bearer
 from guestpass.client.refresh import _IN_A_THREAD
 from guestpass.client.renewing import Flight, Held, Renewals, renew_after
-from guestpass.coroutines import run_plain
+from guestpass.concurrency.coroutines import run_plain
 from support import Clock, build
 
 USER = "a1b2c3d4-e5f6-4a7b-8c9d-0e1f2a3b4c5d"

@@ -35,9 +35,9 @@ from guestpass import (
 )
 from guestpass.asgi import ASGIApp, Receive, Scope, Send
 from guestpass.claims import ANY, Always, Claim, ClaimMapping
+from guestpass.live.sockets import serve_socket
 from guestpass.principal import PUBLISHABLE_KEY, SECRET_KEY, SIGNED_TOKEN
-from guestpass.revocation_feed import feed_of
-from guestpass.sockets import serve_socket
+from guestpass.revocation.feed import feed_of
 from guestpass.starlette import protect
 from guestpass.stores import Store
 
@@ -209,7 +209,7 @@ class _Control:
         """How much there is of everything that a connection could leave behind."""
         gc.collect()
         return {
-            "watched": len(self._guard._watched),
+            "watched": len(self._guard._watchers),
             "tasks": _tasks(),
             "files": len(os.listdir("/proc/self/fd")),
             "threads": threading.active_count(),

@@ -204,7 +204,7 @@ def main(server: str, application: str, store: str) -> None:
             await app(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": str(len(guard._watched)).encode()})
+        await send({"type": "http.response.body", "body": str(len(guard._watchers)).encode()})
 
     post = Post(watched, lambda port: say(json.dumps({"port": port})))
     (daphne_over_tls if server == "daphne_over_tls" else SERVERS[server])(post)

@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from guestpass import Guard, JwtIssuer, KeySet
 from guestpass.claims import Claim, ClaimMapping
+from guestpass.concurrency.upkeep import Upkeep
 from guestpass.errors import KeysUnavailable
 from guestpass.tokens import read_token, sign
-from guestpass.upkeep import Upkeep
 from key_server import Clock, NoUpkeep
 from real.door import LOGS, ME, OTHER_LOGS, answer, guarding, outcome
 from real.openid import ALGORITHMS, API, BACKEND, BROWSER, Keys, OpenIdProvider

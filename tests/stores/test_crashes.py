@@ -9,7 +9,7 @@ from threading import Thread
 from typing import TypeAlias
 
 from guestpass.records import ReadCutoffs
-from guestpass.revocation_list import FOREVER_MS, session_name
+from guestpass.revocation.cutoff_list import FOREVER_MS, session_name
 from guestpass.stores import open_store
 
 from .postgres_servers import serving

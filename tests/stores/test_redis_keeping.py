@@ -37,7 +37,7 @@ from guestpass.records import (
     RevokeSession,
     SessionRecord,
 )
-from guestpass.revocation_list import FOREVER_MS
+from guestpass.revocation.cutoff_list import FOREVER_MS
 from guestpass.stores.redis import RedisStore
 from guestpass.testing.samples import HOUR, NOW, NOW_MS, asked, digest, key, session, signing_key, some
 

@@ -25,7 +25,7 @@ from guestpass.minting import Asked, Mint, Minted
 from guestpass.ownership import Ownership, OwnsAccount
 from guestpass.principal import SECRET_KEY, Remembered
 from guestpass.records import Ending, RotateKey
-from guestpass.revocation_list import RevocationList
+from guestpass.revocation.cutoff_list import RevocationList
 from guestpass.starlette import protect
 from guestpass.testing import Kit
 from guestpass.testing.escalation import EscalationMachine

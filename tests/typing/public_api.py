@@ -27,7 +27,7 @@ from guestpass import (
 )
 from guestpass.asgi import GuardMiddleware, Receive, Scope, Send
 from guestpass.events import Decided, Event
-from guestpass.explanation import Explanation
+from guestpass.explaining.explanation import Explanation
 from guestpass.fastapi import Caller, OptionalCaller
 from guestpass.observe.logs import LogEvents
 from guestpass.observe.opentelemetry import Telemetry

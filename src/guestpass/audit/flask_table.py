@@ -1,4 +1,4 @@
-"""The routes of a Flask application, for an audit: `guestpass.flask_routes` walks them."""
+"""The routes of a Flask application, for an audit: `guestpass.routing.flask_routes` walks them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast
@@ -13,9 +13,9 @@ from guestpass.audit.route import Look, Parameter, Route, Standing, method_of
 from guestpass.audit.samples import fitting, value_for
 from guestpass.audit.sending import Interface
 from guestpass.audit.stand_ins import Patches, Reached, answer_wsgi
-from guestpass.flask_paths import template
-from guestpass.flask_routes import Site, reached
 from guestpass.guarded import isinstance_of
+from guestpass.routing.flask_paths import template
+from guestpass.routing.flask_routes import Site, reached
 from guestpass.rules import HTTP_METHODS
 from guestpass.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 

@@ -13,7 +13,7 @@ from guestpass.audit.route import Table
 from guestpass.audit.stand_ins import Patches, Reached
 from guestpass.audit.twin import Twin
 from guestpass.guarded import Guarded, doors_of
-from guestpass.streams import Streams
+from guestpass.live.streams import Streams
 from guestpass.wsgi import GuardMiddleware as WSGIGuardMiddleware
 
 

@@ -1,4 +1,4 @@
-"""The routes of a Starlette or FastAPI router, for an audit: `guestpass.routes` walks them."""
+"""The routes of a Starlette or FastAPI router, for an audit: `guestpass.routing.starlette_routes` walks them."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from guestpass.audit.samples import fitting, value_for
 from guestpass.audit.sending import Interface
 from guestpass.audit.stand_ins import Patches, Reached, answer
 from guestpass.guarded import doors_of, isinstance_of
-from guestpass.routes import Dependency, Entry, Site, own_sites, shows_all
+from guestpass.routing.starlette_routes import Dependency, Entry, Site, own_sites, shows_all
 from guestpass.rules import HTTP_METHODS
 
 _NAME = re.compile(r"\{[A-Za-z0-9_]+")

@@ -1,7 +1,7 @@
 """``guestpass explain``: why a request would be let in or refused, by the guard of an application.
 
 Knows how a request is written down on a command line, and where its credential comes from. The trace is
-`guestpass.explanation`'s, the decision the guard's own.
+`guestpass.explaining.explanation`'s, the decision the guard's own.
 """
 
 import argparse

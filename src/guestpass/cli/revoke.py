@@ -15,8 +15,8 @@ from guestpass.cli.described import instant
 from guestpass.cli.opening import opened
 from guestpass.principal import IDENTITY_TOKEN
 from guestpass.records import Cutoff
-from guestpass.revocation_list import FOREVER_MS
-from guestpass.revocations import Revocations
+from guestpass.revocation.cutoff_list import FOREVER_MS
+from guestpass.revocation.revocations import Revocations
 
 
 def account(asked: argparse.Namespace) -> Answer:

@@ -18,7 +18,7 @@ from guestpass.client.links import Connections, SyncLink
 from guestpass.client.results import IssuedSession, IssuedToken, Revoked
 from guestpass.client.settings import RETRIES, TIMEOUT, Settings, invalid
 from guestpass.client_error import ClientError
-from guestpass.coroutines import run_plain
+from guestpass.concurrency.coroutines import run_plain
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from guestpass.client.exchange import MAX_ANSWER, Outgoing, Reply, retry_after
 from guestpass.client.results import junk
 from guestpass.client.settings import invalid
 from guestpass.client_error import ClientError
-from guestpass.forking import begins_anew
+from guestpass.concurrency.forking import begins_anew
 
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 

@@ -23,7 +23,7 @@ from guestpass.client.bearers import Renewed
 from guestpass.client.renewing import WAIT, Held, Refresh, Renewals
 from guestpass.client.settings import check_base_url, invalid, origin_of
 from guestpass.client_error import ClientError
-from guestpass.coroutines import run_plain
+from guestpass.concurrency.coroutines import run_plain
 
 
 class RefreshAuth(httpx.Auth):

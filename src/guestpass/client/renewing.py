@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeAlias
 from guestpass.client.bearers import Bearer, Renewed, as_bearer
 from guestpass.client.settings import invalid
 from guestpass.client_error import ClientError
-from guestpass.forking import begins_anew
+from guestpass.concurrency.forking import begins_anew
 from guestpass.principal import is_user_id
 
 log: Final = logging.getLogger("guestpass")

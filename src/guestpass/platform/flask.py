@@ -14,7 +14,7 @@ try:
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError('guestpass.platform.flask needs Flask: pip install "guestpass[flask]"') from missing
 
-from guestpass.coroutines import run_plain
+from guestpass.concurrency.coroutines import run_plain
 from guestpass.errors import ConfigurationError
 from guestpass.platform.backend import MAX_BODY, Endpoint, PlatformBackend
 from guestpass.platform.origins import PageRequest

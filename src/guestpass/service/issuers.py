@@ -9,7 +9,7 @@ from typing import Final, TypedDict
 from guestpass.claims import ANY, Always, Claim, ClaimMapping, Source
 from guestpass.grants import Mode
 from guestpass.issuers import ANY_AUDIENCE, Audience, IssuerSettings, JwtIssuer
-from guestpass.keysets import KeySet
+from guestpass.keysets.keyset import KeySet
 from guestpass.policy import Policy
 from guestpass.service.document import Table, meant
 from guestpass.service.kinds import FLAG, PLATFORM, TEXT, URL, Kind, either, several, table_of, texts_or_one, whole

@@ -42,7 +42,7 @@ from guestpass.records import (
     SessionRecord,
     SigningKeyRecord,
 )
-from guestpass.revocation_list import FOREVER_MS, session_name
+from guestpass.revocation.cutoff_list import FOREVER_MS, session_name
 from guestpass.stores import redis_records as records
 from guestpass.stores import redis_scripts as scripts
 from guestpass.stores.redis_records import Reply, octets

@@ -7,7 +7,7 @@ import math
 
 from guestpass.grants import ALL
 from guestpass.records import Cutoff, Ending, Epoch, Idempotency, SessionRecord
-from guestpass.revocation_list import FOREVER_MS, session_name
+from guestpass.revocation.cutoff_list import FOREVER_MS, session_name
 
 
 def account_of(session: SessionRecord) -> str:

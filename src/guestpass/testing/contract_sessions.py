@@ -20,7 +20,7 @@ from guestpass.records import (
     ReadCutoffs,
     RevokeSession,
 )
-from guestpass.revocation_list import FOREVER_MS
+from guestpass.revocation.cutoff_list import FOREVER_MS
 from guestpass.stores import Store
 from guestpass.testing.samples import HOUR, NEVER, NOW, NOW_MS, asked, digest, session, some
 

@@ -35,7 +35,7 @@ from guestpass.inquiry import drive
 from guestpass.issuing_wsgi import issuing_api, issuing_rules
 from guestpass.policy import Policy
 from guestpass.principal import PUBLISHABLE_KEY, SECRET_KEY, SIGNED_TOKEN, Principal
-from guestpass.revocation_feed import feed_of
+from guestpass.revocation.feed import feed_of
 from guestpass.rules import Rule
 from guestpass.testing.escalation_asks import OWN, Asks, KeyAsk, Limit, MintAsk
 from guestpass.testing.escalation_model import (

@@ -16,8 +16,8 @@ from typing import Final, Literal, Self, TypeAlias, Unpack, cast
 
 from guestpass.errors import ConfigurationError
 from guestpass.issuers import IssuerSettings, JwtIssuer
-from guestpass.keyset_state import Settings
-from guestpass.keysets import KeySet
+from guestpass.keysets.keyset import KeySet
+from guestpass.keysets.state import Settings
 from guestpass.signing_keys import ALGORITHMS, AsymmetricKey, KeyMaker, MakeSigningKey, public_jwk
 from guestpass.tokens import sign
 
