@@ -91,7 +91,11 @@ class Policy:
 
     def _use(self, routes: Mapping[str, RuleTable] | None) -> None:
         self._by_method = _in_turn(routes, self._tables)
-        self._over_http = {method: tables for method, tables in self._by_method.items() if method != WEBSOCKET}
+        self._over_http = {
+            method: [(table.literal, table.plain) for table in tables]
+            for method, tables in self._by_method.items()
+            if method != WEBSOCKET
+        }
 
     @property
     def has_routes(self) -> bool:
@@ -130,12 +134,16 @@ class Policy:
         None where there is none, and wherever that takes a closer look: then `find` knows. `path` has no escapes left.
         """
         segments: list[str] | None = None
-        for table in self._over_http.get(method, ()):
-            found = table.literal.get(path)
+        for literal, plain in self._over_http.get(method, ()):
+            found = literal.get(path)
             if found is None:
                 if segments is None:
                     segments = path.split("/")
-                found = table.sole(segments)
+                parts = len(segments)
+                for key, rules in plain[parts if parts < len(plain) else -1]:
+                    found = rules.get(key(segments))
+                    if found is not None:
+                        break
             if found is not None and not found.closed:
                 break
         else:

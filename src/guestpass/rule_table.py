@@ -58,7 +58,7 @@ class _Shape:
     rules: dict[Hashable, list[RouteRule]]
     alone: bool = True
 
-    def sole(self) -> dict[Hashable, RouteRule]:
+    def plain(self) -> dict[Hashable, RouteRule]:
         """The rules that are for every path with their literals: no other of their weight is, and none is stricter."""
         return {
             key: rules[0] if self.alone and len(rules) == 1 and rules[0].stricter is None else SEVERAL
@@ -84,26 +84,26 @@ class RuleTable:
         ordered = sorted(shapes.items(), key=lambda one: one[1].weight, reverse=True)
         self._longest = max((length for _, length, _ in shapes), default=0) + 2
         self._by_length = [_of_length(ordered, length) for length in range(self._longest + 1)]
-        self._sole = [[(shape.key, shape.sole()) for shape in shapes] for shapes in self._by_length]
+        self.plain: Final = [[(shape.key, shape.plain()) for shape in shapes] for shapes in self._by_length]
+        """The rules with parameters by the number of the path's parts, the last for all longer ones: what to look them
+        up by, heaviest first, and `SEVERAL` where that alone does not tell which is meant."""
 
     def find(self, path: str) -> RouteRule | None:
         """The rule for a path, None where there is none."""
         found = self.literal.get(path)
+        if found is not None:
+            return found
         # The application's root without its slash is read like the one with it.
-        return self.among(path.split("/") if path else ("", ""), path) if found is None else found
-
-    def sole(self, segments: Sequence[str]) -> RouteRule | None:
-        """`among`, where that is plain from the literals of the path; `SEVERAL` where it is not. What a parameter
-        stands for may be empty."""
-        length = len(segments)
-        for key, rules in self._sole[min(self._longest, length)]:
+        segments = path.split("/") if path else ("", "")
+        for key, rules in self.plain[min(len(segments), self._longest)]:
             found = rules.get(key(segments))
             if found is not None:
-                return found
-        return None
+                break
+        if found is None or (found is not SEVERAL and not _has_empty(path)):
+            return found
+        return self._among(segments, path)
 
-    def among(self, segments: Sequence[str], path: str) -> RouteRule | None:
-        """The rule with parameters for a path, which is in `segments` once more; `literal` is looked at first."""
+    def _among(self, segments: Sequence[str], path: str) -> RouteRule | None:
         found, weight = None, None
         for shape in self._by_length[min(len(segments), self._longest)]:
             if weight is not None and shape.weight != weight:
@@ -146,10 +146,14 @@ def _of_length(shapes: Sequence[tuple[tuple[tuple[int, ...], int, bool], _Shape]
     return fitting
 
 
+def _has_empty(path: str) -> bool:
+    return path[-1:] in ("", "/") or "//" in path
+
+
 def _fits(route: RouteRule, segments: Sequence[str], path: str) -> bool:
     if route.stricter is not None and route.stricter.match(path) is None:
         return False
     # What a parameter stands for is never empty; the empty rest is not one.
-    if path[-1:] not in ("", "/") and "//" not in path:
+    if not _has_empty(path):
         return True
     return all(segment is not None or segments[place] for place, segment in enumerate(route.rule.segments, 1))
