@@ -82,7 +82,9 @@ class Endings:
         return self._listed(principal, home)
 
     def _listed(self, principal: Principal, home: RevocationFeed | None) -> bool:
-        names, signed = names_of(principal), principal.kind == SIGNED_TOKEN
+        # Where nothing was ended, there is nothing to look for by name.
+        names = names_of(principal) if any(map(len, (feed.list for feed in self.feeds))) else ()
+        signed = principal.kind == SIGNED_TOKEN
         return any(feed.list.has_ended(principal, names, signed_here=signed and feed is home) for feed in self.feeds)
 
     def _trusts(self, feed: RevocationFeed) -> bool:
