@@ -6,10 +6,10 @@
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 try:
-    from flask import Flask, Response, request
+    from flask import Flask, Request, Response, request
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError('guestpass.flask needs Flask: pip install "guestpass[flask]"') from missing
 from werkzeug.local import LocalProxy
@@ -155,12 +155,14 @@ class Protection:
         That is so as long as the path that is judged is the one that is routed. Something between the guard and the
         router may change that, such as a middleware that rewrites paths.
         """
-        route, method = request.url_rule, request.method
+        # The request itself: each look through Flask's proxy costs as much as the rest of this.
+        current = cast("Request", cast("Any", request)._get_current_object())
+        route, method = current.url_rule, current.method
         if route is None or (method == "OPTIONS" and answers_options(route)):
             return None
-        if self._preflight == "pass" and is_preflight(request.environ):
+        if self._preflight == "pass" and is_preflight(current.environ):
             return None
-        judged: tuple[str, str] | None = request.environ.get(JUDGED_KEY)
+        judged: tuple[str, str] | None = current.environ.get(JUDGED_KEY)
         if judged is None:
             raise NotGuarded("no guard ran for this request: it came in past app.wsgi_app")
         rule = self.guard.policy.find(*judged)
