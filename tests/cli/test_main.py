@@ -269,10 +269,12 @@ def test_a_program_without_standard_streams(store: str, opened: Store) -> None:
 def test_an_interruption_is_exit_code_130(store: str, opened: Store) -> None:
     # Somebody is to type a secret, and has other plans.
     program = """
-import os, sys, time
+import os, signal, sys, time
 from guestpass.cli import main
 class Keyboard:
     def read(self, most):
+        # As at a terminal; whoever runs the tests in the background has it ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.write(1, b"up")
         time.sleep(60)
 sys.stdin = Keyboard()
