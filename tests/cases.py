@@ -362,6 +362,8 @@ RULES: Final = (
     no("a route that says nothing, nobody", "GET", "/v1/unmarked", None, 401, "credential_missing"),
     no("another method", "DELETE", LOGS, "cs", 404, "rule_missing"),
     no("a method in lower case", "get", LOGS, "cs", 404, "rule_missing"),
+    no("a method in parentheses", "(GET)", LOGS, "cs", 404, "rule_missing"),
+    no("a method that is half in parentheses", "GET)", LOGS, "cs", 404, "rule_missing"),
     no("a method unheard of", "BREW", LOGS, "cs", 404, "rule_missing"),
     no("a trailing slash", "GET", LOGS + "/", "cs", 404, "rule_missing"),
     no("the path goes on", "GET", LOGS + "/1", "cs", 404, "rule_missing"),

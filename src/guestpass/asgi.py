@@ -189,8 +189,8 @@ def request_of(scope: Scope) -> Request:
     root: str | None = scope.get("root_path")
     http = scope["type"] == "http"
     return Request(
-        # Over HTTP/2 a server may pass on any method, also one that only looks like a handshake's name here.
-        scope["method"].strip("()") if http else WEBSOCKET,
+        # Over HTTP/2 a server may pass on any method, also a handshake's name here; it is to be no other's either.
+        scope["method"].replace("(", "?") if http else WEBSOCKET,
         below_root(whole, root) if root else whole,
         whole,
         scope.get("raw_path"),

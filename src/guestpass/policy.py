@@ -157,8 +157,8 @@ class Policy:
             return None
         if found.account_at and (account is None or segments[found.account_at] != account):
             return None
-        if found.account_alone and account[0] != ".":  # type: ignore[index] # it stands in the path
-            # It stands for all that the rule leaves open, so the path has been read whole.
+        if found.account_alone and account > "/":  # type: ignore[operator] # it stands in the path
+            # It stands for all that the rule leaves open, is not empty and no dots, so the path has been read whole.
             return found
         if path[-1] == "/" or ((not _PLAIN(path) or "//" in path) and trouble(path, None) is not None):
             return None

@@ -40,7 +40,7 @@ class Meanings:
         self.known: Final[dict[bytes, int]] = {}
 
     def learn(self, name: bytes) -> int:
-        """What `name` means. Kept, unless strangers have sent too many."""
+        """What `name` means. Kept; with too many that strangers have sent, all begin anew."""
         spelled = canonical(name)
         if spelled == self._account_header:
             meaning = ACCOUNT
@@ -50,7 +50,10 @@ class Meanings:
             meaning = _READ.get(spelled, NOTHING)
         if meaning != NOTHING and name != spelled:
             meaning = CLOSER
-        if len(self.known) < _KEPT and len(name) <= _LONGEST:
+        if len(name) <= _LONGEST:
+            if len(self.known) >= _KEPT:
+                # Not full for good: the usual names are met again at once.
+                self.known.clear()
             self.known[name] = meaning
         return meaning
 

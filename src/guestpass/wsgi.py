@@ -146,8 +146,8 @@ def request_of(environ: WSGIEnvironment, watched: Watched) -> Request:
     # The root itself: frameworks route it as "/", or redirect to that.
     below = None if path and path[0] != "/" else path or "/"
     query: str = environ.get("QUERY_STRING", "")
-    # A server may pass on any method, also one that only looks like a handshake's name here.
-    method: str = environ["REQUEST_METHOD"].strip("()")
+    # A server may pass on any method, also a handshake's name here; it is to be no other's either.
+    method: str = environ["REQUEST_METHOD"].replace("(", "?")
     return Request(method, below, whole, raw, query.encode("latin-1"), _headers(environ, watched))
 
 

@@ -56,6 +56,16 @@ def test_content_types_all_and_none_are_settings(door: str, setting: Any) -> Non
     DOORS[door](build([Rule("GET /")]).guard, setting)
 
 
+def test_content_types_of_their_own_do_not_fill_the_memory_for_good() -> None:
+    answers = LongAnswers(EVENT_STREAM)
+    for number in range(1_000):
+        assert not answers.has(b"multipart/byteranges; boundary=%d" % number)
+        assert len(answers.known) <= 256
+    assert not answers.has(b"x/" + b"y" * 1_000)
+    assert answers.has(b"text/event-stream")
+    assert answers.known[b"text/event-stream"]
+
+
 def test_parameters_and_case_of_a_content_type_are_nothing_to_it() -> None:
     answers = LongAnswers(EVENT_STREAM)
     for same in ("text/event-stream", "TEXT/Event-Stream", " text/event-stream ;charset=utf-8", "text/event-stream;"):

@@ -69,6 +69,21 @@ async def serve(
         assert len(anyio.get_running_tasks()) <= before
 
 
+@pytest.mark.parametrize("iterable", [iter, lambda headers: (entry for entry in headers), tuple, list])
+@pytest.mark.parametrize("vary", [[], [(b"Vary", b"Origin")]])
+async def test_headers_that_can_be_read_but_once_are_all_sent(
+    client: Connection, iterable: Callable[[Any], Any], vary: list[tuple[bytes, bytes]]
+) -> None:
+    given = [(b"content-type", b"text/plain"), (b"content-security-policy", b"default-src 'none'"), *vary]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": iterable(given)})
+        await send(LAST)
+
+    await serve(client, app)
+    assert client.sent[0]["headers"] == [*given, (b"vary", b"Authorization")]
+
+
 async def listen(scope: Scope, receive: Receive, send: Send) -> None:
     """Stream, and wait for the other end to go."""
     await receive()

@@ -179,6 +179,7 @@ def test_http_2(house: Serving, words: Mapping[str, str]) -> None:
     for path in ("v1/me", "http://x/v1/me", "", "/v1/me\0"):
         assert seen(path, credential) in (AMBIGUOUS, (0, "the server's own"))
     assert seen("/v1/events", credential, method="(WEBSOCKET)") in (NOWHERE, (0, "the server's own"))
+    assert seen(ME, credential, method="(GET)") in (NOWHERE, (0, "the server's own"))
     for fields in (("Authorization", credential[1]), (":authorization", credential[1]), ("x", f"\r\n{credential[1]}")):
         assert seen(ME, fields) == (0, "the server's own")
     for first, second in (("/health", ME), (ME, "/health")):

@@ -48,10 +48,13 @@ class LongAnswers:
         return self.learn(content_type) if known is None else known
 
     def learn(self, content_type: bytes | str) -> bool:
-        """`has` of one that is not `known`, which it is from then on, unless there are too many."""
+        """`has` of one that is not `known`, which it is from then on; with too many of them, all begin anew."""
         text = content_type if isinstance(content_type, str) else content_type.decode("latin-1")
         known = self.all or text.partition(";")[0].strip().lower() in self._types
-        if len(self.known) < _KEPT and len(content_type) <= _LONGEST:
+        if len(content_type) <= _LONGEST:
+            if len(self.known) >= _KEPT:
+                # Each answer may have one of its own, such as with a boundary; the usual ones are met again at once.
+                self.known.clear()
             self.known[content_type] = known
         return known
 

@@ -100,7 +100,8 @@ class Answer:
     def send(self, message: Message) -> Awaitable[None]:
         """Send, unless the answer is over. A long one is watched from its start on, until it is complete."""
         if message["type"] == "http.response.start":
-            answers, headers = self._streams.answers, message.get("headers") or ()
+            # They are any iterable, which may be read but once.
+            answers, headers = self._streams.answers, [*(message.get("headers") or ())]
             long, varies = answers.all, False
             for name, value in headers:
                 if len(name) == 12:
@@ -111,7 +112,11 @@ class Answer:
                     varies = varies or name.lower() == b"vary"
             if long and not self._begun:
                 self._begin()
-            return self._send({**message, "headers": vary_by_credential(headers) if varies else [*headers, VARY]})
+            if varies:
+                headers = vary_by_credential(headers)
+            else:
+                headers += (VARY,)
+            return self._send({**message, "headers": headers})
         if self.life is not None:
             if self.broken:
                 return _lost()
