@@ -249,6 +249,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(capsys: pytest.CaptureFixture[
         done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("port_unavailable: ")
+    assert done.stderr.endswith("take another with --port\n")
     assert done.stderr.count("\n") == 1
 
 

@@ -93,6 +93,18 @@ def test_a_text_that_is_no_credential_is_refused(house: House, text: str, code: 
     assert code_of(partial(house.guard.check, text)) == code
 
 
+def test_a_path_that_can_be_read_in_two_ways_is_answered_with_what_to_send(house: House) -> None:
+    def detail(path: str, root_path: str = "") -> str:
+        verdict = decided(house.guard, request_of(http_scope("GET", path, root_path=root_path)))
+        assert isinstance(verdict, Refusal)
+        assert verdict.code == "path_ambiguous"
+        return verdict.detail
+
+    assert "Send it without empty" in detail("/v1//call_logs")
+    # No other spelling helps what only begins with the text of the root.
+    assert "Send it" not in detail("/v10/call_logs", "/v1")
+
+
 def test_what_is_refused_says_why_and_never_what(house: House) -> None:
     secret = "sk_live_" + "0" * 39
     with pytest.raises(Refused) as raised:

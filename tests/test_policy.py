@@ -68,7 +68,7 @@ def test_a_rule_that_contradicts_itself_is_an_error_that_names_it(
 
 
 BAD_POLICIES: list[tuple[list[Rule], dict[str, Any], str]] = [
-    ([], {}, "empty policy"),
+    ([], {}, r"empty policy.*at the routes.*roles=\("),
     ([Rule("GET /x", component="call_log")], VOCABULARY, "did you mean 'call_logs'"),
     ([Rule("GET /x", component="zzz")], VOCABULARY, r"add it to Policy\(components"),
     ([Rule("GET /x", component="call_logs", feature="transcript")], VOCABULARY, "did you mean 'transcripts'"),

@@ -25,6 +25,7 @@ from guestpass import (
 from guestpass.minting import DEFAULT_LIFETIME, MAX_LIFETIME, MIN_LIFETIME
 from guestpass.records import AddSession, FindMinter, FindSession, RevokeSession, SessionRecord
 from guestpass.revocation.feed import feed_of
+from guestpass.revocation.revocations import Revocations
 from support import START, Failing, House, Recording, build, code_of, policy
 
 RULES = [Rule("GET /")]
@@ -318,6 +319,17 @@ def test_without_anybody_who_knows_whose_accounts_are_a_platforms_key_names_none
     # Keys that are kept elsewhere mint as far as their own grant goes.
     held = guard.check("xk_one")
     assert guard.check(sessions.create(by=held).client_secret).account == "acct_1"
+
+
+def test_a_session_of_a_key_that_is_kept_elsewhere_is_minted_by_the_clock_of_its_own_store(house: House) -> None:
+    # This process is ten minutes ahead of the store that has the sessions and what ends them.
+    store = open_store("memory://", clock=lambda: START - 600)
+    sessions = AccountSessions(store, clock=house.clock)
+    guard = Guard(authenticators=[house.keys, sessions], policy=policy(*RULES), mode="live", clock=house.clock)
+    secret = sessions.create(by=guard.check(house.key()), account="acct_1").client_secret
+    assert guard.check(secret).account == "acct_1"
+    Revocations(store).account("plat", "acct_1")
+    assert code_of(lambda: guard.check(secret)) == "session_revoked"
 
 
 # --- the state of the key --------------------------------------------------------------------------------------------

@@ -213,7 +213,7 @@ class Guard:
         route = None if request.path is None else self.policy.match(request.method, request.path)
         rule = None if route is None else route.rule
         if not reads_one_way(request, rule):
-            return Refusal("path_ambiguous")
+            return Refusal("path_ambiguous", more="" if request.path is None else paths.ONE_WAY)
         if self.policy.is_contested(request.method, request.path or "", rule):
             return Refusal("path_ambiguous", more="Two rules compete for it; one for just this path would end that.")
         if rule is not None and rule.public and not rule.optional:

@@ -169,8 +169,8 @@ class Mint:
         """What `by` may still give away, and when that was looked at: a principal may be held long after its key was
         narrowed or revoked."""
         found = yield from ask(self._store, FindMinter(by.credential_id))
-        # Without a record the keys are kept elsewhere, by an authenticator of the user's own.
-        key, looked_at = (None, int(now * 1000)) if found is None else (found.key, found.now_ms)
+        # Without a record the keys are kept elsewhere: in another store, or by an authenticator of the user's own.
+        key = found.key
         grant = by.grant if key is None else by.grant.meet(self.policy.close(key.grant))
         if key is not None and (key.revoked_at is not None or not _is_good(by.secret_digest, key, now)):
             raise Refused(Refusal("key_revoked", "API key"))
@@ -178,7 +178,7 @@ class Mint:
             raise Refused(Refusal("escalation_denied", "API key"))
         if now >= grant.expires_at:
             raise Refused(Refusal("key_expired", "API key"))
-        return grant, looked_at
+        return grant, found.now_ms
 
 
 def _is_good(secret_digest: bytes, key: KeyRecord, now: float) -> bool:

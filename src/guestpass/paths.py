@@ -17,6 +17,11 @@ _RAW: Final = re.compile(rb"//|/(?:\.|%2e){1,2}(?:/|\Z)|[\\;\x00-\x20\x7f]|%(?:5
 _RAW_SLASH: Final = re.compile(rb"%2f", re.IGNORECASE)
 _SLASHES: Final = re.compile(r"//+")
 
+ONE_WAY: Final = (
+    'Send it without empty or dot segments, backslashes, ";" and control characters, and with no slash encoded.'
+)
+"""What to do about a path that is refused."""
+
 
 def trouble(path: str, raw_path: bytes | None) -> Trouble | None:
     """What is wrong with a path, if anything. An encoded slash alone is told apart: a rule may allow it.

@@ -45,7 +45,10 @@ class Policy:
         self.roles: Final = _read_roles(roles)
         self.base_role: Final = EXTERNAL_ENTITY if EXTERNAL_ENTITY in self.roles else next(iter(self.roles), None)
         if not (rules or self.components or self.roles):
-            raise ConfigurationError('Policy(): an empty policy lets nobody in; give it rules: Policy(Rule("GET /…"))')
+            raise ConfigurationError(
+                'Policy(): an empty policy lets nobody in; give it rules, Policy(Rule("GET /…")), or, if those stand '
+                'at the routes, the names that they use: Policy(components={…}) or Policy(roles=("external_entity",))'
+            )
         for rule in rules:
             if not isinstance(rule, Rule):
                 raise ConfigurationError(f'Policy({rule!r}, …): its rules one after another: Policy(Rule("GET /…"), …)')

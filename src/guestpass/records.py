@@ -36,9 +36,9 @@ class KeyRecord:
 @dataclass(frozen=True, slots=True)
 class Minter:
     """An API key, and an instant of the store's clock, in Unix milliseconds, from before the key was read: what changes
-    the key after this look has a later one."""
+    the key after this look has a later one. Without a key of that id the instant alone."""
 
-    key: KeyRecord
+    key: KeyRecord | None
     now_ms: int
 
 
@@ -157,8 +157,8 @@ class FindKeyById(Question[KeyRecord | None]):
 
 
 @dataclass(frozen=True, slots=True)
-class FindMinter(Question[Minter | None]):
-    """The API key with this id, and when it was looked at."""
+class FindMinter(Question[Minter]):
+    """The API key with this id, if there is one, and when it was looked at."""
 
     id: str
 

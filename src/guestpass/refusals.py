@@ -36,7 +36,7 @@ CASES: Final[Mapping[str, Case]] = MappingProxyType(
     {
         "credential_missing": Case(
             401,
-            "This request needs a credential: Authorization: Bearer …, or on a WebSocket a pair of subprotocols.",
+            "This request needs a credential: an Authorization: Bearer header, or a pair of WebSocket subprotocols.",
             "",
         ),
         "credential_malformed": Case(
@@ -63,7 +63,9 @@ CASES: Final[Mapping[str, Case]] = MappingProxyType(
         "role_insufficient": Case(403, "The role of this {it} is too low.", _SCOPE),
         "body_malformed": Case(400, "The body must be a JSON object in UTF-8."),
         "validation_error": Case(422, "Some fields are not as they should be; see errors."),
-        "idempotency_conflict": Case(409, "This Idempotency-Key was used for something else."),
+        "idempotency_conflict": Case(
+            409, "This Idempotency-Key was used with another body, or its session has ended. Use a new one."
+        ),
         "session_unknown": Case(404, "There is no session with this id."),
         "path_ambiguous": Case(400, "This path can be read in two ways."),
         "keys_unavailable": Case(503, "The keys that would check this {it} cannot be had right now. Try again."),

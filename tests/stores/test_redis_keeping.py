@@ -247,7 +247,6 @@ def test_the_servers_clock_is_the_stores(store: RedisStore, admin: Admin) -> Non
     minter = store.answer(FindMinter("key_k"))
     cutoff = store.answer(AddCutoff(Ending("x", None, NOW)))
     started = store.answer(BeginEpoch(store.answer(ReadCutoffs(0)).epoch.id)).started_ms
-    assert minter is not None
     assert first <= minter.now_ms <= cutoff.at_ms <= started <= now()
 
 

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TESTS = """
 import pytest
 from guestpass import AccountSessions, ApiKeys, Guard, Policy, Rule, SINGLE_PLATFORM, open_store
@@ -37,6 +39,16 @@ def test_the_kit_itself_needs_no_pytest_no_hypothesis_and_no_framework() -> None
     program = f"import sys, guestpass.testing; print(*sorted(set(sys.modules) & set({heavy!r})))"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"), [("fixtures", "pytest"), ("store_contract", "pytest"), ("escalation", "hypothesis")]
+)
+def test_what_is_missing_is_named_with_the_line_that_brings_it(name: str, missing: str) -> None:
+    program = f"import sys, guestpass.testing; sys.modules[{missing!r}] = None; import guestpass.testing.{name}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"pip install {missing}" in done.stderr.splitlines()[-1]
 
 
 def test_nothing_else_of_guestpass_imports_it() -> None:

@@ -35,7 +35,7 @@ def serve(*, port: int, store_url: str | None, as_json: bool) -> int:
         try:
             listening = held.enter_context(_listen(port))
         except OSError as problem:
-            print(f"port_unavailable: {HOST}:{port}: {problem.strerror}", file=sys.stderr)
+            print(f"port_unavailable: {HOST}:{port}: {problem.strerror}; take another with --port", file=sys.stderr)
             return 1
         if store_url is None:
             directory = held.enter_context(tempfile.TemporaryDirectory(prefix="guestpass-demo-"))

@@ -12,6 +12,7 @@ from typing import Final
 from guestpass.credentials import PROTOCOLS
 from guestpass.explaining.tracing import Trace
 from guestpass.grants import ALL, Grant, Mode, Names
+from guestpass.paths import ONE_WAY
 from guestpass.policy import Policy
 from guestpass.principal import PUBLISHABLE_KEY, SECRET_KEY, Principal, is_account_id
 from guestpass.proving import Proof
@@ -78,7 +79,7 @@ def _claim(name: str, value: object) -> str:
 def _path(case: Case) -> str:
     if case.trace.presented is not None or not isinstance(case.verdict, Refusal):
         return "it reads one way"
-    if case.verdict.more:
+    if case.verdict.more not in ("", ONE_WAY):
         return case.verdict.more
     return "; ".join(_odd(case.request)) or "a server may cut the root off it, or not"
 

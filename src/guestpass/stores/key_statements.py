@@ -57,12 +57,13 @@ def find_key_by_id(connection: Connection, question: FindKeyById, _: Instants) -
     return None if row is None else rows.key_record(row)
 
 
-def find_minter(connection: Connection, question: FindMinter, instants: Instants) -> Minter | None:
-    if not storable(question.id):
-        return None
-    look = select(api_keys, instants.before().label("now_ms")).where(_key.id == question.id)
-    row = connection.execute(look).first()
-    return None if row is None else Minter(rows.key_record(row), row.now_ms)
+def find_minter(connection: Connection, question: FindMinter, instants: Instants) -> Minter:
+    before = instants.before().label("now_ms")
+    if storable(question.id):
+        row = connection.execute(select(api_keys, before).where(_key.id == question.id)).first()
+        if row is not None:
+            return Minter(rows.key_record(row), row.now_ms)
+    return Minter(None, connection.execute(select(before)).scalar_one())
 
 
 def list_keys(connection: Connection, question: ListKeys, _: Instants) -> tuple[KeyRecord, ...]:

@@ -156,10 +156,9 @@ class MemoryStore:
         key_id = self._key_ids.get(question.digest)
         return None if key_id is None else self._keys[key_id]
 
-    def _find_minter(self, question: FindMinter) -> Minter | None:
+    def _find_minter(self, question: FindMinter) -> Minter:
         now_ms = self._now_ms()
-        key = self._keys.get(question.id)
-        return None if key is None else Minter(key, now_ms)
+        return Minter(self._keys.get(question.id), now_ms)
 
     def _list_keys(self, question: ListKeys) -> tuple[KeyRecord, ...]:
         asked = (key for key in self._keys.values() if question.platform in (None, key.grant.platform))

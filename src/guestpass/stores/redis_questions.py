@@ -93,14 +93,12 @@ def find_key(question: FindKey) -> Steps[KeyRecord | None]:
 
 
 def find_key_by_id(question: FindKeyById) -> Steps[KeyRecord | None]:
-    minter = yield from find_minter(FindMinter(question.id))
-    return None if minter is None else minter.key
+    return (yield from find_minter(FindMinter(question.id))).key
 
 
-def find_minter(question: FindMinter) -> Steps[Minter | None]:
+def find_minter(question: FindMinter) -> Steps[Minter]:
     now_ms, fields = records.items((yield from _ask(scripts.FIND_MINTER, octets(question.id))))
-    key = _key(fields)
-    return None if key is None else Minter(key, int(records.text(now_ms)))
+    return Minter(_key(fields), int(records.text(now_ms)))
 
 
 def list_keys(question: ListKeys) -> Steps[tuple[KeyRecord, ...]]:

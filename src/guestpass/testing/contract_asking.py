@@ -35,7 +35,7 @@ class AskingContract:
         assert store.answer(FindSessionById(text)) is None
         assert store.answer(RevokeSession(text, NOW)) is None
         assert store.answer(FindKeyById(text)) is None
-        assert store.answer(FindMinter(text)) is None
+        assert store.answer(FindMinter(text)).key is None
         assert store.answer(ChangeKey(text, Ending("x", 1, NOW), revoked_at=NOW)) is None
         assert store.answer(RotateKey(text, digest("x"), NOW)) is None
         assert store.answer(ListKeys(text)) == ()

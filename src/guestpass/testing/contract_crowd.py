@@ -195,9 +195,7 @@ class CrowdContract:
 
         def look(_: int) -> None:
             while not done.is_set():
-                minter = store.answer(FindMinter("key_k"))
-                assert minter is not None
-                looks.append(minter)
+                looks.append(store.answer(FindMinter("key_k")))
 
         ended: dict[float, int] = {}
         with ThreadPoolExecutor(4) as pool:
@@ -213,7 +211,9 @@ class CrowdContract:
                 looker.result()
         assert looks
         for minter in looks:
-            later = [at_ms for expires_at, at_ms in ended.items() if expires_at < minter.key.grant.expires_at]
+            assert minter.key is not None
+            expiry = minter.key.grant.expires_at
+            later = [at_ms for expires_at, at_ms in ended.items() if expires_at < expiry]
             assert all(minter.now_ms <= at_ms for at_ms in later)
 
     def test_one_of_many_begins_the_next_epoch(self, store: Store) -> None:

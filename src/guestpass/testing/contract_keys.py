@@ -56,7 +56,7 @@ class KeyContract:
         store.answer(AddKey(key()))
         assert store.answer(FindKey(digest("other"))) is None
         assert store.answer(FindKeyById("key_other")) is None
-        assert store.answer(FindMinter("key_other")) is None
+        assert store.answer(FindMinter("key_other")).key is None
 
     @pytest.mark.parametrize(
         "clash",
@@ -96,10 +96,16 @@ class KeyContract:
         before = store.answer(FindMinter("key_k"))
         between = store.answer(AddCutoff(Ending("key:key_k", None, NOW)))
         after = store.answer(FindMinter("key_k"))
-        assert before is not None
-        assert after is not None
         assert before.key == after.key == key()
         assert before.now_ms <= between.at_ms <= after.now_ms
+
+    @pytest.mark.parametrize("unknown", ["key_other", "a\0b"])
+    def test_whose_key_is_kept_elsewhere_mints_by_the_clock_of_this_store(self, store: Store, unknown: str) -> None:
+        before = store.answer(AddCutoff(Ending("x", None, NOW)))
+        looked = store.answer(FindMinter(unknown))
+        after = store.answer(AddCutoff(Ending("y", None, NOW)))
+        assert looked.key is None
+        assert before.at_ms <= looked.now_ms <= after.at_ms
 
     # Changing
 

@@ -14,13 +14,18 @@ many threads at once. For a store with an ``answer_async``, let a second class y
 that.
 """
 
-from guestpass.testing.contract_asking import AskingContract
-from guestpass.testing.contract_crowd import CrowdContract
-from guestpass.testing.contract_cutoffs import CutoffContract
-from guestpass.testing.contract_keys import KeyContract
-from guestpass.testing.contract_purge import PurgeContract
-from guestpass.testing.contract_sessions import SessionContract
-from guestpass.testing.contract_signing import SigningKeyContract
+try:
+    from guestpass.testing.contract_asking import AskingContract
+    from guestpass.testing.contract_crowd import CrowdContract
+    from guestpass.testing.contract_cutoffs import CutoffContract
+    from guestpass.testing.contract_keys import KeyContract
+    from guestpass.testing.contract_purge import PurgeContract
+    from guestpass.testing.contract_sessions import SessionContract
+    from guestpass.testing.contract_signing import SigningKeyContract
+except ModuleNotFoundError as missing:
+    if missing.name != "pytest":
+        raise
+    raise ModuleNotFoundError("guestpass.testing.store_contract needs pytest: pip install pytest") from missing
 from guestpass.testing.halves import AsyncHalf
 
 __all__ = ["AsyncHalf", "StoreContract"]
