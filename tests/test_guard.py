@@ -93,6 +93,18 @@ def test_a_text_that_is_no_credential_is_refused(house: House, text: str, code: 
     assert code_of(partial(house.guard.check, text)) == code
 
 
+def test_a_kind_that_is_not_let_in_is_told_which_are() -> None:
+    house = build([Rule("GET /logs"), Rule("GET /backend", kinds={"secret_key", "gate_pass"})])
+    for path, secret, told in (
+        ("/logs", house.key(kind="publishable_key"), "It is publishable"),
+        ("/backend", house.session(), "Let in: gate_pass, secret_key."),
+    ):
+        verdict = decided(house.guard, request_of(http_scope("GET", path, bearer(secret))))
+        assert isinstance(verdict, Refusal)
+        assert verdict.code == "kind_refused"
+        assert told in verdict.detail
+
+
 def test_a_path_that_can_be_read_in_two_ways_is_answered_with_what_to_send(house: House) -> None:
     def detail(path: str, root_path: str = "") -> str:
         verdict = decided(house.guard, request_of(http_scope("GET", path, root_path=root_path)))

@@ -40,9 +40,9 @@ def authorize(
     it = noun(principal.kind)
     if rule.kinds is None:
         if principal.kind == PUBLISHABLE_KEY:
-            return Refusal("kind_refused", it)
+            return Refusal("kind_refused", it, "It is publishable, and opens only what names that kind.")
     elif principal.kind not in rule.kinds:
-        return Refusal("kind_refused", it)
+        return Refusal("kind_refused", it, f"Let in: {', '.join(sorted(rule.kinds))}.")
     if rule.mints and principal.kind != SECRET_KEY:
         return Refusal("escalation_denied", it, "Only a secret key creates sessions and signs tokens.")
     held = _hold_to_account(rule, principal, named, owned)
