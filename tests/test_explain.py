@@ -635,6 +635,15 @@ def test_a_credential_of_any_form_is_kept_out_of_sight() -> None:
     holds_nothing_of(told, [secret])
 
 
+def test_a_method_is_no_place_for_a_credential_either() -> None:
+    made = world("explain", with_rules=True)
+    secret = made.credentials["cs"]
+    for method in (secret, secret[3:], secret[8:]):
+        told = made.guard.explain(f"{method} /v1/call_logs", headers=bearer(secret))
+        assert told.code == "rule_missing"
+        holds_nothing_of(told, [secret])
+
+
 def calls_of_explain() -> Iterator[str]:
     import ast
     from pathlib import Path

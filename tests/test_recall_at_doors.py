@@ -351,4 +351,4 @@ def test_nobody_can_tell_what_is_recalled_from_what_is_judged(door: str) -> None
 
     for world in worlds:
         anyio.run(compare, world)
-    assert sum(world.recalled for world in worlds) > 10 * SEEDS
+    assert sum(world.recalled for world in worlds) > 2 * SEEDS

@@ -37,6 +37,7 @@ from guestpass.requests import (
     ACCOUNT,
     AUTHORIZATION,
     BROWSER,
+    IDENTITY_PREFIX,
     HeaderItems,
     Meanings,
     Presented,
@@ -107,7 +108,8 @@ class Guard:
     ) -> None:
         if mode not in ("live", "test"):
             raise ConfigurationError(f'Guard(mode={mode!r}): mode="live" or mode="test"')
-        if not _HEADER.match(account_header) or account_header.lower() in _TAKEN:
+        named = account_header.lower()
+        if not _HEADER.match(account_header) or named in _TAKEN or named.startswith(IDENTITY_PREFIX.decode()):
             raise ConfigurationError(f'Guard(account_header={account_header!r}): a header of its own: "Account-Id"')
         if not isinstance(policy, Policy):
             raise ConfigurationError(f"Guard(policy=…): a Policy(…), not {type(policy).__name__}")
@@ -117,6 +119,10 @@ class Guard:
         for name, value in bounds.items():
             if not 0 < value < math.inf:
                 raise ConfigurationError(f"Guard({name}={value!r}): a number above zero")
+        for name, many in (("lookups", lookups), ("cache_size", cache_size)):
+            # With a part of one left over, places never run out and a full cache keeps nothing.
+            if not isinstance(many, int):
+                raise ConfigurationError(f"Guard({name}={many!r}): a whole number")
         self.authenticators = Authenticators(authenticators)
         self.policy = policy
         self.mode: Final = mode

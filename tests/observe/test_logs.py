@@ -5,11 +5,11 @@ import logging
 
 import pytest
 
-from guestpass import Guard, Rule
+from guestpass import Credential, Guard, Principal, Refusal, Rule
 from guestpass.events import Decided, Event, KeySetEvent, Tell
 from guestpass.observe.logs import LogEvents
 from guestpass.requests import written
-from support import bearer, build, judged
+from support import GatePasses, bearer, build, judged
 
 RULES = [Rule("GET /v1/call_logs", component="call_logs")]
 
@@ -47,6 +47,24 @@ def test_a_request_is_one_record(caplog: pytest.LogCaptureFixture) -> None:
         "seconds": 0,
     }
     assert json.loads(json.dumps(data)) == data
+
+
+@pytest.mark.parametrize("line", ["\n", "\r\n", "\x1b[2K", "\u2028"])
+def test_what_an_issuer_calls_its_token_begins_no_line(caplog: pytest.LogCaptureFixture, line: str) -> None:
+    caplog.set_level(logging.DEBUG)
+    one = f"a{line}let in: everybody"
+
+    class Anyone(GatePasses):
+        def authenticate(self, credential: Credential, now: float, /) -> Principal | Refusal:
+            passed = super().authenticate(credential, now)
+            return passed.but(credential_id=one) if isinstance(passed, Principal) else passed
+
+    house = build(RULES, observe=LogEvents(), more=[Anyone()])
+    judged(house.guard, written("GET /v1/call_logs", bearer("gp_live_acct_1")))
+    for record in records(caplog):
+        assert "let in: everybody" in record.getMessage()
+        assert record.getMessage().isprintable()
+    assert records(caplog)
 
 
 def test_what_bears_on_security_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:

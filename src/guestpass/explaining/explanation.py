@@ -154,7 +154,7 @@ def _told(case: Case) -> Explanation:
         steps.append(Step(name, state if place == stop else "passed", saw, notes))
     named = verdict if isinstance(verdict, Principal) and trace.proof is not None and verdict.kind != "anyone" else None
     return Explanation(
-        request=f"{seen.method(case.request)} {veil(_path(case))}",
+        request=veil(f"{seen.method(case.request)} {_path(case)}"),
         steps=tuple(steps),
         verdict=verdict,
         because=veil(verdict.because) if isinstance(verdict, Refusal) else "",

@@ -70,7 +70,9 @@ def _whose(event: Decided | SecurityEvent) -> str:
     if event.kind is None:
         return "nobody"
     of = f" of {event.platform}" if event.platform else ""
-    return f"{event.kind} {event.credential_id or '(unknown)'}{of}{f', {event.account}' if event.account else ''}"
+    said = f"{event.kind} {event.credential_id or '(unknown)'}{of}{f', {event.account}' if event.account else ''}"
+    # What others call their credentials and accounts may be any text, and is to begin no line of its own.
+    return said if said.isprintable() else ascii(said)[1:-1]
 
 
 def _why(because: str) -> str:
