@@ -21,6 +21,7 @@ from sqlalchemy import Engine, create_engine, event
 
 from guestpass.grants import Grant
 from guestpass.records import SessionRecord
+from guestpass.stores.redis_records import session_text
 
 NOW = time.time()
 HOUR = 3600.0
@@ -31,6 +32,9 @@ COLUMNS = (
     "expires_at", "minted_by", "minted_ms", "revoked_at", "ended_at",
 )  # fmt: skip
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM guestpass_sessions WHERE digest = "
+
+PREFIX = "{guestpass:}"
+"""What the keys of a Redis store begin with, in the braces that keep them on one node."""
 
 Row = tuple[object, ...]
 
@@ -136,6 +140,16 @@ def fill(place: str, numbers: range, ended: int = 0, secret: Callable[[int], byt
         cursor.execute("COMMIT")
         cursor.execute("ANALYZE")
         connection.close()
+
+
+def fill_redis(client: Any, prefix: str, numbers: range) -> None:
+    """Put sessions there, as far as a look-up needs them."""
+    text, life = session_text(session(0)), int(72 * HOUR * 1000)
+    for first in range(numbers.start, numbers.stop, 10_000):
+        with client.pipeline(transaction=False) as together:
+            for number in range(first, min(first + 10_000, numbers.stop)):
+                together.set(f"{prefix}session:{digest(number).hex()}", text, px=life)
+            together.execute()
 
 
 def digest(number: int) -> bytes:

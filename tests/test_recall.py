@@ -114,7 +114,7 @@ async def test_an_account_that_no_path_can_name_is_told_so_at_every_door(account
     assert house.guard.check(f"gp_live_{account}").account == account
     for _ in range(2):
         for app, ask in ((asgi, ask_http), (wsgi, ask_wsgi)):
-            answer = ask(app, "GET", f"/v1/accounts/{account}/call_logs", presented)  # type: ignore[operator]
+            answer = ask(app, "GET", f"/v1/accounts/{account}/call_logs", presented)  # type: ignore[arg-type]
             outcome = answer if isinstance(answer, Outcome) else await answer
             assert outcome.status == (200 if account == "-a" else 400)
 

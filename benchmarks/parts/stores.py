@@ -1,4 +1,4 @@
-"""What the SQL stores cost beside their bare drivers: look-ups, creations and a purge.
+"""What stores cost beside their bare drivers: look-ups, creations and a purge.
 
 "pooled" is the same statement through the same driver and the same pool, with nothing made of the answer; "bare" is one
 open connection.
@@ -13,11 +13,27 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, closing
 from itertools import count
+from typing import Any
 
 import psycopg
 from sqlalchemy import Engine
 
-from benchmarks.databases import NOW, SELECT, digest, fill, folder, insert, mark, pool, postgres, row, session
+from benchmarks.databases import (
+    NOW,
+    PREFIX,
+    SELECT,
+    digest,
+    fill,
+    fill_redis,
+    folder,
+    insert,
+    mark,
+    pool,
+    postgres,
+    redis_server,
+    row,
+    session,
+)
 from benchmarks.driving import WALL, of_calls, of_coroutines
 from benchmarks.measuring import Rounds, Spread, Turn, measure
 from benchmarks.results import Result, Table, Target
@@ -26,7 +42,7 @@ from guestpass.inquiry import Question
 from guestpass.records import AddSession, FindSession, Idempotency, Purge, SessionRecord
 from guestpass.stores import Store, open_store
 
-TITLE = "SQL stores beside their drivers"
+TITLE = "stores beside their drivers"
 SECONDS, TURN = 6.0, 0.005
 FEW, MANY = 1_000, 1_000_000
 BATCH = 200
@@ -34,6 +50,8 @@ BATCH = 200
 CROWD = 20
 CREATION_LIMIT, PURGE_LIMIT = 2.0, 100.0
 """A creation costs at most so many times the same insert; a transaction of a purge takes at most so many ms."""
+
+HEADS = ("", "× the one above", "µs", "per second")
 
 Work = Callable[[], object]
 AsyncWork = Callable[[], Awaitable[object]]
@@ -47,6 +65,11 @@ def run(settings: Settings) -> Result:
         place = stack.enter_context(folder())
         report(result, "SQLite", [f"sqlite:///{place}/few.db", f"sqlite:///{place}/many.db"], many, settings)
         report(result, "PostgreSQL", stack.enter_context(postgres(place / "pg")), many, settings)
+        redis = stack.enter_context(redis_server(place / "redis"))
+        if redis is None:
+            result.notes.append("No Redis: there is no redis-server here, nor a package that brings one.")
+        else:
+            result.tables.append(on_redis(redis, many, settings.seconds(SECONDS)))
     result.notes.append(f"Acknowledged means on disk, for all of them. `few` is {FEW:,} sessions, `many` {many:,}.")
     return result
 
@@ -76,7 +99,7 @@ def report(result: Result, name: str, places: list[str], many: int, settings: Se
         }
         rounds = measure(turns, seconds, turn=TURN)
         lines(rows, "look-up", rounds, "few")
-        result.tables.append(Table(name, ("", "× the one above", "µs"), rows))
+        result.tables.append(Table(name, HEADS, rows))
         purge(result, name, large)
 
 
@@ -89,7 +112,8 @@ def lines(rows: list[tuple[str, ...]], title: str, rounds: Rounds, base: str = "
     """One line for each, beside the last pooled or bare one above it."""
     for name in rounds.times:
         ratio = "" if base in ("", name) else f"{rounds.ratio(name, base).written()} {base}"
-        rows.append((f"{title}, {name}", ratio or "—", rounds.of(name).written(1)))
+        spread = rounds.of(name)
+        rows.append((f"{title}, {name}", ratio or "—", spread.written(1), f"{1e6 / spread.middle:,.0f}"))
         if not base or name.startswith(("bare", "pooled")):
             base = name
 
@@ -164,6 +188,28 @@ def creations(store: Store, engine: Engine) -> dict[str, Work]:
         "pooled, two inserts": of_pool_with_request,
         "store, with a request": of_store_with_request,
     }
+
+
+def on_redis(url: str, many: int, seconds: float) -> Table:
+    """Look-ups on Redis: the command alone, the store with a thousand sessions, and the store with many."""
+    import redis
+
+    client: Any = redis.Redis.from_url(url, protocol=2)
+    among = random.Random(4)
+    rows: list[tuple[str, ...]] = []
+    with closing(open_store(url)) as few, closing(open_store(f"{url}?prefix=many:")) as large:
+        for prefix, numbers in ((PREFIX, range(FEW)), ("{many:}", range(many))):
+            fill_redis(client, prefix, numbers)
+        turns = {
+            "bare": of_calls(lambda: client.get(f"{PREFIX}session:{digest(among.randrange(FEW)).hex()}"), WALL),
+            "few": of_calls(lambda: few.answer(FindSession(digest(among.randrange(FEW)))), WALL),
+            "many": of_calls(lambda: large.answer(FindSession(digest(among.randrange(many)))), WALL),
+        }
+        assert few.answer(FindSession(digest(1)))
+        assert large.answer(FindSession(digest(many - 1)))
+        lines(rows, "look-up", measure(turns, seconds, turn=TURN))
+    client.close()
+    return Table("Redis", HEADS, rows)
 
 
 def purge(result: Result, name: str, store: Store) -> None:
