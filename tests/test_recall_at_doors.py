@@ -19,6 +19,7 @@ import guestpass.starlette
 from guestpass import ALL, Credential, Grant, Guard, Principal, Refusal, Refused, Rule, needs, open_store
 from guestpass.access import ENVIRON_KEY
 from guestpass.asgi import ASGIApp, GuardMiddleware, Receive, Scope, Send
+from guestpass.requests import Request
 from guestpass.revocation.feed import feed_of
 from guestpass.wsgi import GuardMiddleware as WSGIGuardMiddleware
 from guestpass.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -93,6 +94,10 @@ class _Other(Principal):
     __slots__ = ()
 
 
+def _nobody(request: Request) -> Principal | None:
+    return None
+
+
 class World:
     """One house with two guards of the same credentials, one of which recalls nobody, each behind a door of its own."""
 
@@ -111,12 +116,12 @@ class World:
             cache_size=size,
             clock=clock,
         )
-        judging.recall = lambda _: None  # type: ignore[method-assign]
+        judging.recall = _nobody  # type: ignore[method-assign]
         self.guards = (self.house.guard, judging)
         self.recalled = 0
         self._count()
         self.wsgi = door in ("wsgi", "flask")
-        self.seen: tuple[object, object] | None = None
+        self.seen: list[tuple[object, object]] = []
         self.before: list[Asked] = []
         mounted = self.random.random() < 0.5
         self.doors: list[Any] = [DOORS[door](self, guard, mounted) for guard in self.guards]
@@ -128,7 +133,7 @@ class World:
     def _count(self) -> None:
         recall = self.house.guard.recall
 
-        def counting(request: Any) -> Principal | None:
+        def counting(request: Request) -> Principal | None:
             found = recall(request)
             self.recalled += found is not None
             return found
@@ -259,7 +264,7 @@ class World:
         asked = method, path, headers, root, raw = self.asked()
         found: list[tuple[object, ...]] = []
         for app in self.doors:
-            self.seen = None
+            self.seen.clear()
             if self.wsgi:
                 outcome = call_wsgi(app, environ_of(method, path, headers, root_path=root, raw=raw), checked=False)
             else:
@@ -267,8 +272,8 @@ class World:
             # What was asked for the one, such as after a key that is no more, may not be asked again for the other.
             unproved = outcome.status in (401, 503)
             said = () if unproved else (outcome.headers, outcome.body)
-            found.append((asked, 401 if unproved else outcome.status, *said, self.seen))
-            if self.seen is not None and self.seen[0] is not None:
+            found.append((asked, 401 if unproved else outcome.status, *said, [*self.seen]))
+            if any(who is not None for who, _ in self.seen):
                 self.before = [*self.before[-5:], asked]
         return found
 
@@ -278,8 +283,10 @@ class World:
         if principal is not None:
             proved = principal.narrowed_from
             who = (repr(principal), principal.identity, None if proved is None else repr(proved))
-        kept = {key: value for key, value in carried.items() if isinstance(value, str | bytes | list)}
-        self.seen = who, kept
+        kept: dict[str, object] = {
+            key: value for key, value in carried.items() if isinstance(value, str | bytes | list)
+        }
+        self.seen.append((who, kept))
         return json.dumps(None if who is None else who[1]).encode()
 
 
