@@ -490,7 +490,7 @@ def state_of(house: House) -> tuple[object, ...]:
     known, prover = guard.authenticators.ownership, guard._prover
     assert known is not None
     entries = {key: (entry, entry.versions, entry.until) for key, entry in guard._cache._entries.items()}
-    admitted = {standing: standing.admitted for standing in prover._standings._kept.values()}
+    admitted = {standing: frozenset(standing.admitted) for standing in prover._standings._kept.values()}
     under_way = dict(prover._look_ups._under_way)
     return entries, dict(house.keys._uses._noted), dict(known._known), admitted, under_way
 

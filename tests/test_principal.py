@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from guestpass import ALL, Grant, Principal
-from guestpass.grants import listed
+from guestpass.grants import Names, listed
 from guestpass.principal import Remembered, Standing
 from guestpass.standings import Standings
 
@@ -111,6 +111,30 @@ def test_standings_are_shared_spelled_out_and_bounded() -> None:
     standings.of(third)
     assert len(standings) == 1
     assert standings.of(other) == kept
+
+
+def test_standings_of_the_same_reach_share_what_lets_them_in() -> None:
+    standings = Standings(lambda grant: grant)
+    logs, mail = frozenset({"call_logs"}), frozenset({"voicemails"})
+
+    def of(kind: str, accounts: Names, components: frozenset[str], key: str = "key_1") -> Standing:
+        return standings.of(Standing(kind, Grant("plat", "live", accounts, components), minted_by=key))
+
+    one, other = frozenset({"a"}), frozenset({"b"})
+    first = of("session", one, logs)
+    first.admit("a rule")
+    assert "a rule" in of("session", other, logs, "key_2").admitted
+    for kind, accounts, components in (
+        ("token", one, logs),
+        ("session", one, mail),
+        ("session", ALL, logs),
+        ("session", one | other, logs),
+        ("session", frozenset[str](), logs),
+    ):
+        assert "a rule" not in of(kind, accounts, components).admitted
+    mine = Standing("session", Grant("plat", "live", one, logs))
+    mine.admit("a rule")
+    assert not mine.admitted
 
 
 def test_a_standing_is_not_another_keys() -> None:

@@ -71,9 +71,20 @@ def test_what_one_credential_was_let_in_by_is_recalled_for_all_of_its_standing(h
     recalled = house.guard.recall(asking(second))
     assert recalled is not None
     assert recalled.standing is house.guard.check(first).standing
-    other = house.sessions.create(by=by, account="acct_2").client_secret
-    house.guard.check(other)
-    assert house.guard.recall(asking(other)) is None
+
+
+def test_what_one_account_was_let_in_by_lets_in_another_to_its_own(house: House) -> None:
+    by = house.minter()
+    first, other = (house.sessions.create(by=by, account=account).client_secret for account in ("acct_1", "acct_2"))
+    less = house.sessions.create(by=by, account="acct_1", components={"voicemails": {"enabled": True}}).client_secret
+    assert met(house, asking(first, "/v1/accounts/acct_1/call_logs")) is not None
+    for secret in (other, less):
+        house.guard.check(secret)
+    recalled = house.guard.recall(asking(other, "/v1/accounts/acct_2/call_logs"))
+    assert recalled is not None
+    assert recalled.account == "acct_2"
+    assert house.guard.recall(asking(other, "/v1/accounts/acct_1/call_logs")) is None
+    assert house.guard.recall(asking(less, "/v1/accounts/acct_1/call_logs")) is None
 
 
 def test_below_a_root_the_same_is_recalled(house: House) -> None:

@@ -6,6 +6,7 @@ Knows the kinds of credential and what the application is told of a caller. Know
 import math
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import FrozenInstanceError, dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, NoReturn, TypedDict, Unpack, cast
@@ -58,7 +59,8 @@ class Standing:
 
     `grant` has no end, since each credential has its own. `account` is the one account that they are held to, None
     where there are none or several; `placeless`, whether they are good wherever a browser sends them from. `admitted`
-    are the rules of one guard's policy that let them in, as far as they were met: see `Guard.recall`.
+    are the rules of one guard's policy that let them in, as far as they were met: see `Guard.recall`. Of a guard's own,
+    all that differ in whose they are alone share it.
     """
 
     kind: str
@@ -70,7 +72,7 @@ class Standing:
     signing_key: str = ""
     account: str | None = field(init=False, repr=False, compare=False)
     placeless: bool = field(init=False, repr=False, compare=False)
-    admitted: frozenset[object] = field(init=False, repr=False, compare=False, default=frozenset())
+    admitted: AbstractSet[object] = field(init=False, repr=False, compare=False, default=frozenset())
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -84,10 +86,15 @@ class Standing:
     def __hash__(self) -> int:
         return self._hash
 
+    def sharing(self, admitted: set[object]) -> "Standing":
+        """This standing, with what lets it in noted in `admitted`."""
+        object.__setattr__(self, "admitted", admitted)
+        return self
+
     def admit(self, rule: object) -> None:
         """Remember that `rule` lets these credentials in, for the account that they are held to."""
-        # Another set each time: who reads takes no lock.
-        object.__setattr__(self, "admitted", self.admitted | {rule})
+        if isinstance(self.admitted, set):
+            self.admitted.add(rule)
 
 
 class Parts(TypedDict, total=False):

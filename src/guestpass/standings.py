@@ -14,6 +14,14 @@ from guestpass.principal import Standing
 MANY: Final = 16_384
 
 
+def _reach(standing: Standing) -> object:
+    """All that a rule looks at but the account that is named: whose it is makes no difference, only whether it is one
+    account's."""
+    grant = standing.grant
+    whose = grant.accounts if standing.account is None else None
+    return (standing.kind, whose, grant.components, grant.roles)
+
+
 class Standings:
     """The standings of one guard; `close` spells a grant out in the names of its policy."""
 
@@ -21,6 +29,7 @@ class Standings:
         self._close = close
         self._many = many
         self._kept: dict[Standing, Standing] = {}
+        self._admitted: dict[object, set[object]] = {}
 
     def of(self, proved: Standing) -> Standing:
         """The one that stands for `proved` here."""
@@ -28,8 +37,10 @@ class Standings:
         if kept is None:
             if len(self._kept) >= self._many:
                 self._kept.clear()
+                self._admitted.clear()
+            closed = replace(proved, grant=self._close(proved.grant))
             # Of two threads that meet the same at once both are right, and one stays.
-            kept = self._kept[proved] = replace(proved, grant=self._close(proved.grant))
+            kept = self._kept[proved] = closed.sharing(self._admitted.setdefault(_reach(closed), set()))
         return kept
 
     def apart(self) -> "Standings":
