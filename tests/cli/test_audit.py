@@ -41,6 +41,11 @@ async def export(tenant: str):
 async def notes(tenant: str):
     raise AssertionError
 """
+HOSTED = """
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+app.add_middleware(TrustedHostMiddleware, allowed_hosts=["api.example"])
+"""
 
 
 class Shop:
@@ -75,7 +80,7 @@ def test_a_sound_application_is_0(shop: Shop) -> None:
     code, said, beside = shop.audit()
     assert code == 0
     assert "GET /v1/call_logs" in said
-    assert said.rstrip().endswith("5 routes, 0 findings, 16 requests asked.")
+    assert said.rstrip().endswith("5 routes, 0 findings, 21 requests asked.")
     # What it prints is none of the answer.
     assert beside == "a line that an application prints\n"
 
@@ -127,6 +132,19 @@ def test_json_says_everything(shop: Shop) -> None:
     assert by_route["POST /v1/tenants/{tenant}/exports"]["rule"] is None
     (finding,) = answered["findings"]
     assert finding["file"] == "shop_of_tests.py"
+
+
+def test_whom_requests_are_for(shop: Shop) -> None:
+    shop.write(SHOP + HOSTED)
+    assert "asked_in_vain" in shop.audit()[1]
+    assert shop.audit("--host", "api.example")[0] == 0
+    assert shop.audit("--host", "a b")[0] == 2
+    (shop.folder / "pyproject.toml").write_text('[tool.guestpass.audit]\nhost = "api.example"\n')
+    assert shop.audit()[0] == 0
+    (shop.folder / "pyproject.toml").write_text("[tool.guestpass.audit]\nhost = 1\n")
+    code, _, beside = shop.audit()
+    assert code == 2
+    assert "host is the name of a host" in beside
 
 
 def test_sarif_is_written(shop: Shop) -> None:
