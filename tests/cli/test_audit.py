@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,6 +190,20 @@ def test_a_terminal_gets_colours_and_the_same_words(shop: Shop) -> None:
     for word in ("GET /v1/call_logs", "route_uncovered", "POST /v1/tenants/{tenant}/exports"):
         assert word in page
     assert "\x1b[" not in "\n".join(lines(seen, io.StringIO()))
+
+
+def test_in_a_narrow_terminal_a_finding_stands_apart(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    shop.write(SHOP + FORGOTTEN)
+    shop.audit()
+    seen = audit(sys.modules["shop_of_tests"].app)
+    page = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in lines(seen, Terminal())]
+    first = next(place for place, line in enumerate(page) if line.startswith("warning "))
+    assert page[first - 1] == ""
+    below = page[first + 1 : page.index("", first)]
+    assert len(below) > 2
+    # However long what is told of it.
+    assert all(line.startswith("    ") for line in below[1:])
 
 
 def test_without_rich_a_terminal_gets_plain_text(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
