@@ -26,7 +26,7 @@ def test_a_line_has_all_of_the_event(capsys: pytest.CaptureFixture[str]) -> None
     assert datetime.fromisoformat(first.pop("time")).tzinfo is not None
     assert first == {
         "level": "info",
-        "message": "refused, 403 role_insufficient: GET GET /x: secret_key key_1 of acme, acct_1 (cache, 1.00 ms)",
+        "message": "refused, 403 role_insufficient: GET /x: secret_key key_1 of acme, acct_1 (cache, 1.00 ms)",
         "event": "decided",
         "method": "GET",
         "rule": "GET /x",
