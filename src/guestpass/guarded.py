@@ -190,20 +190,31 @@ def _held(thing: object) -> Iterator[object]:
     else:
         yield from _attributes(thing)
         for cls in type(thing).__mro__:
-            for function in filter(_is_function, list(vars(cls).values())):
-                yield from _called_by_name(cast("FunctionType", function))
+            said = list(vars(cls).values())
+            functions = [cast("FunctionType", one) for one in said if isinstance_of(one, FunctionType)]
+            if any(map(_is_application, functions)):
+                # What a class has for all of its instances, such as a table of mounts.
+                yield from (one for one in said if isinstance_of(one, list, tuple, dict))
+            for function in functions:
+                yield from _called_by_name(function)
 
 
 _FIRST: Final = frozenset({"scope", "environ", "env"})
 """What the first argument of an application is called, by ASGI and by WSGI."""
 
 
-def _called_by_name(function: FunctionType) -> Iterator[object]:
-    """What a function that is an application, or a method of one, calls by a name of its module's: dispatchers at the
-    top of a module are written so. Of other functions, such as handlers, that would lead anywhere."""
+def _is_application(function: FunctionType) -> bool:
+    """Whether a function takes what a server hands on, itself or as a method."""
     taken = function.__code__.co_varnames[: function.__code__.co_argcount][:2]
-    if _FIRST.isdisjoint(name.strip("_") for name in taken):
+    return not _FIRST.isdisjoint(name.strip("_") for name in taken)
+
+
+def _called_by_name(function: FunctionType) -> Iterator[object]:
+    """What a function that is an application, or a method of one, calls by a name of its module's or has as a default,
+    as dispatchers are written. Of other functions, such as handlers, that would lead anywhere."""
+    if not _is_application(function):
         return
+    yield from (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
     for name, attributes in _names_in(function.__code__):
         found: object = function.__globals__.get(name)
         for attribute in attributes:
@@ -266,10 +277,6 @@ def _leading_on(held: object, deep: int = _NESTED) -> Iterator[object]:
     if deep:
         for one in within:
             yield from _leading_on(one, deep - 1)
-
-
-def _is_function(thing: object) -> bool:
-    return isinstance_of(thing, FunctionType)
 
 
 def _may_lead_on(thing: object) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Annotated, Any, NewType
+from typing import Annotated, Any, ClassVar, NewType
 from uuid import UUID
 
 from django.core.asgi import get_asgi_application  # type: ignore[import-untyped]
@@ -322,6 +322,28 @@ class InPairs:
         await called(scope, receive, send)
 
 
+class ByTable:
+    """A dispatcher whose class has the table."""
+
+    mounts: ClassVar[dict[str, Any]] = {"/admin": ADMIN}
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        called = next((app for prefix, app in self.mounts.items() if scope["path"].startswith(prefix)), self.app)
+        await called(scope, receive, send)
+
+
+def by_default(app: Any) -> Any:
+    """A dispatcher that has what stands beside the guard as a default."""
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send, *, admin: Any = ADMIN) -> None:
+        await (admin if scope["path"].startswith("/admin") else app)(scope, receive, send)
+
+    return dispatch
+
+
 async def dispatched(scope: Scope, receive: Receive, send: Send) -> None:
     """A dispatcher that knows everything by names of its module's."""
     await (ADMIN if scope["path"].startswith("/admin") else PROTECTED)(scope, receive, send)
@@ -594,6 +616,12 @@ GAPS = {
     ),
     "Starlette: a dispatcher with pairs": Gap(
         lambda: InPairs(starlette(), ("/admin", ADMIN)), ("outside_guard", "GET /admin/users")
+    ),
+    "Starlette: a dispatcher whose class has a table": Gap(
+        lambda: ByTable(starlette()), ("outside_guard", "GET /admin/users")
+    ),
+    "Starlette: a dispatcher with a default": Gap(
+        lambda: by_default(starlette()), ("outside_guard", "GET /admin/users")
     ),
     "Starlette: a dispatcher that is a function": Gap(lambda: dispatched, ("outside_guard", "GET /admin/users")),
     "Starlette: a guard that OPTIONS goes by": Gap(
