@@ -109,7 +109,8 @@ def doors_of(app: object) -> list[Guarded]:
             ahead.append((protection.inside, way))
         elif is_forward_auth(thing):
             raise ConfigurationError(
-                "this is what a proxy asks (forward_auth): there is no application behind it. Name its guard"
+                "this is what a proxy asks (forward_auth): there is no application behind it. Name its guard, to "
+                "explain what it decides"
             )
         else:
             ahead.extend((inner, way) for inner in inner_of(thing))
