@@ -365,7 +365,8 @@ def test_keys_that_cannot_be_had_are_explained_so() -> None:
     assert refused(told) == (
         "keys_unavailable",
         "credential",
-        "an identity_token by its form, looked up by JwtIssuer: the keys cannot be had right now",
+        "an identity_token by its form, looked up by JwtIssuer: the keys cannot be had right now (FetchFailed: no "
+        "connection or no HTTP: ConnectionRefusedError)",
     )
 
 
@@ -667,3 +668,11 @@ def test_the_clock_of_the_tests_is_the_guards() -> None:
     clock.advance(61)
     told = house.guard.explain("GET /v1/call_logs", headers=bearer(secret))
     assert told.because == "it ended at 2030-03-17T17:47:40Z"
+
+
+def test_a_credential_under_another_kinds_name_is_told_in_english() -> None:
+    house = build([Rule("WEBSOCKET /v1/events")])
+    secret = house.session()
+    told = house.guard.explain("WEBSOCKET /v1/events", subprotocols=["jwt", secret])
+    step = next(step for step in told.steps if step.name == "header form")
+    assert step.saw == "the subprotocol jwt, and a credential after it, which is an account_session by its form"

@@ -6,12 +6,14 @@ not loaded is in no application.
 """
 
 import contextlib
+import dataclasses
+import dis
 import functools
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
+from types import CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Final, Protocol, cast, runtime_checkable
 
 from guestpass.asgi import GuardMiddleware
@@ -107,7 +109,8 @@ def doors_of(app: object) -> list[Guarded]:
             ahead.append((protection.inside, way))
         elif is_forward_auth(thing):
             raise ConfigurationError(
-                "this is what a proxy asks (forward_auth): there is no application behind it. Name its guard"
+                "this is what a proxy asks (forward_auth): there is no application behind it. Name its guard, to "
+                "explain what it decides"
             )
         else:
             ahead.extend((inner, way) for inner in inner_of(thing))
@@ -150,12 +153,7 @@ def inner_of(thing: object) -> Iterator[object]:
         yield getattr(thing, entry)
         return
     for held in _held(thing):
-        if isinstance_of(held, list, tuple):
-            yield from filter(_may_lead_on, cast("Iterable[object]", held))
-        elif isinstance_of(held, dict):
-            yield from filter(_may_lead_on, list(cast("Mapping[object, object]", held).values()))
-        elif _may_lead_on(held):
-            yield held
+        yield from _leading_on(held)
 
 
 def _entry_of(thing: object) -> str:
@@ -189,8 +187,62 @@ def _held(thing: object) -> Iterator[object]:
                 # Not assigned yet.
                 continue
         yield from vars(function).values()
+        yield from _called_by_name(function)
     else:
         yield from _attributes(thing)
+        for cls in type(thing).__mro__:
+            said = list(vars(cls).values())
+            functions = [cast("FunctionType", one) for one in said if isinstance_of(one, FunctionType)]
+            if any(map(_is_application, functions)):
+                # What a class has for all of its instances, such as a table of mounts.
+                yield from (one for one in said if isinstance_of(one, list, tuple, dict))
+            for function in functions:
+                yield from _called_by_name(function)
+
+
+_FIRST: Final = frozenset({"scope", "environ", "env"})
+"""What the first argument of an application is called, by ASGI and by WSGI."""
+
+
+def _is_application(function: FunctionType) -> bool:
+    """Whether a function takes what a server hands on, itself or as a method."""
+    taken = function.__code__.co_varnames[: function.__code__.co_argcount][:2]
+    return not _FIRST.isdisjoint(name.strip("_") for name in taken)
+
+
+def _called_by_name(function: FunctionType) -> Iterator[object]:
+    """What a function that is an application, or a method of one, calls by a name of its module's or has as a default,
+    as dispatchers are written. Of other functions, such as handlers, that would lead anywhere."""
+    if not _is_application(function):
+        return
+    yield from (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    for name, attributes in _names_in(function.__code__):
+        found: object = function.__globals__.get(name)
+        for attribute in attributes:
+            if not isinstance_of(found, ModuleType):
+                break
+            found = vars(cast("ModuleType", found)).get(attribute)
+        yield found
+
+
+@functools.lru_cache(maxsize=1024)
+def _names_in(code: CodeType) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The global names that are used in some code, each with the attributes that are taken of it."""
+    found: list[tuple[str, tuple[str, ...]]] = []
+    reading = False
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            found.append((str(step.argval), ()))
+            reading = True
+        elif reading and step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            name, attributes = found[-1]
+            found[-1] = (name, (*attributes, str(step.argval)))
+        elif step.opname not in ("CACHE", "PUSH_NULL"):
+            reading = False
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            found += _names_in(inner)
+    return tuple(dict.fromkeys(found))
 
 
 def _attributes(thing: object) -> Iterator[object]:
@@ -205,6 +257,27 @@ def _attributes(thing: object) -> Iterator[object]:
                 with contextlib.suppress(AttributeError):
                     # Where it is not assigned.
                     yield cast("MemberDescriptorType", member).__get__(thing)
+
+
+_NESTED: Final = 4
+"""Lists and tables one within the other."""
+
+
+def _leading_on(held: object, deep: int = _NESTED) -> Iterator[object]:
+    """What can be called of something that is held: it, or what is in it, where it is a list, a table or a record."""
+    if _may_lead_on(held):
+        yield held
+        return
+    within: Iterable[object] = ()
+    if isinstance_of(held, list, tuple, set, frozenset):
+        within = list(cast("Iterable[object]", held))
+    elif isinstance_of(held, dict):
+        within = list(cast("Mapping[object, object]", held).values())
+    elif dataclasses.is_dataclass(type(held)):
+        within = _attributes(held)
+    if deep:
+        for one in within:
+            yield from _leading_on(one, deep - 1)
 
 
 def _may_lead_on(thing: object) -> bool:

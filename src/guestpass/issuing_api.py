@@ -8,14 +8,16 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from guestpass.errors import Refused
 from guestpass.guard import Guard
 from guestpass.inquiry import drive_async
 from guestpass.issuing import MAX_BODY, Call, Endpoint, answer_to, endpoints, issuing_rules
 from guestpass.problems import Answer, Renderer, render
+from guestpass.refusals import Refusal
 
 __all__ = ["MAX_BODY", "answer_refused", "issuing_api", "issuing_routes", "issuing_rules"]
 
@@ -49,7 +51,11 @@ def answer_refused(problem: Exception, guard: Guard, render: Renderer) -> Respon
 def _handler(endpoint: Endpoint, guard: Guard, render: Renderer) -> Handler:
     async def handle(request: Request) -> Response:
         named: str = request.path_params.get("id", "")
-        body = await _body(request) if endpoint.takes_body else b""
+        try:
+            body = await _body(request) if endpoint.takes_body else b""
+        except ClientDisconnect:
+            # Nobody is left to read this, and nothing went wrong here.
+            return answer_refused(Refused(Refusal("body_malformed")), guard, render)
         call = Call(request, named, request.headers.getlist("idempotency-key"), body)
         try:
             reply = await drive_async(endpoint.answer(call))

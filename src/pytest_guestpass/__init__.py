@@ -52,7 +52,9 @@ class AuditItem(pytest.Item):
 
         file = Path(self.config.rootpath, FILE)
         settings = read_settings(file) if file.is_file() else Settings()
-        seen = audit(load(self.application), account_names=settings.account_names, accept=settings.accept)
+        seen = audit(
+            load(self.application), account_names=settings.account_names, host=settings.host, accept=settings.accept
+        )
         if not seen.clean:
             self._fail("\n".join([*findings_lines(seen), "", summary(seen)]))
 

@@ -1,13 +1,15 @@
 """Applications with a gap each, and what has to be found in them: nothing else."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, NewType
+from uuid import UUID
 
 from django.core.asgi import get_asgi_application  # type: ignore[import-untyped]
 from django.core.wsgi import get_wsgi_application  # type: ignore[import-untyped]
 from django.urls import include, path, re_path  # type: ignore[import-untyped]
-from fastapi import APIRouter, Body, Cookie, Depends, FastAPI, Header, WebSocket
+from fastapi import APIRouter, Body, Cookie, Depends, FastAPI, Header, Query, WebSocket
 from flask import Blueprint, Flask
 from litestar import Controller, Litestar
 from litestar import get as litestar_get
@@ -15,8 +17,12 @@ from litestar import post as litestar_post
 from litestar import websocket as litestar_websocket
 from litestar.connection import WebSocket as LitestarSocket
 from litestar.middleware import DefineMiddleware
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
+from pydantic import BaseModel, Field
 from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -35,16 +41,18 @@ from audit.houses import (
     TrustsWhoeverKnocks,
     a_guard,
     asgi,
+    by_method,
     handler,
     logged,
 )
 from guestpass import Rule, needs
-from guestpass.asgi import GuardMiddleware
+from guestpass.asgi import GuardMiddleware, Receive, Scope, Send
 from guestpass.wsgi import GuardMiddleware as WSGIGuardMiddleware
 
 assert frameworks.settings.configured  # type: ignore[attr-defined]
 
 LOGS = needs(component="call_logs")
+AccountId = NewType("AccountId", str)
 
 
 async def read(request: Request) -> PlainTextResponse:
@@ -156,6 +164,38 @@ def fastapi_account_in_the_body() -> Any:
     return app
 
 
+class Note(BaseModel):
+    text: str
+    account: str | None = Field(alias="accountId", default=None)
+
+
+class Page(BaseModel):
+    account_id: UUID
+    number: int = 1
+
+
+def fastapi_account_in_a_model() -> Any:
+    app = fastapi()
+
+    @app.post("/v1/notes")
+    @needs()
+    async def notes(note: Annotated[Note | None, Body()] = None) -> None:
+        raise Ran
+
+    return app
+
+
+def fastapi_account_in_a_model_of_the_query() -> Any:
+    app = fastapi()
+
+    @app.get("/v1/notes")
+    @needs()
+    async def notes(page: Annotated[Page, Query()]) -> None:
+        raise Ran
+
+    return app
+
+
 def fastapi_account_in_a_header() -> Any:
     app = fastapi()
 
@@ -258,10 +298,77 @@ def starlette_trusting() -> Any:
     return TrustsWhoeverKnocks(Starlette(routes=routes), a_guard(*rules))
 
 
+class AdminBeside:
+    """A dispatcher that knows what stands beside the guard by a name of its module's."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (ADMIN if scope["path"].startswith("/admin") else self.app)(scope, receive, send)
+
+
+ADMIN = Starlette(routes=[Route("/admin/users", read)])
+
+
+class InPairs:
+    """A dispatcher with a list of prefixes and what is called there."""
+
+    def __init__(self, app: Any, *pairs: tuple[str, Any]) -> None:
+        self.app, self.pairs = app, pairs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        called = next((app for prefix, app in self.pairs if scope["path"].startswith(prefix)), self.app)
+        await called(scope, receive, send)
+
+
+class ByTable:
+    """A dispatcher whose class has the table."""
+
+    mounts: ClassVar[dict[str, Any]] = {"/admin": ADMIN}
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        called = next((app for prefix, app in self.mounts.items() if scope["path"].startswith(prefix)), self.app)
+        await called(scope, receive, send)
+
+
+def by_default(app: Any) -> Any:
+    """A dispatcher that has what stands beside the guard as a default."""
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send, *, admin: Any = ADMIN) -> None:
+        await (admin if scope["path"].startswith("/admin") else app)(scope, receive, send)
+
+    return dispatch
+
+
+async def dispatched(scope: Scope, receive: Receive, send: Send) -> None:
+    """A dispatcher that knows everything by names of its module's."""
+    await (ADMIN if scope["path"].startswith("/admin") else PROTECTED)(scope, receive, send)
+
+
+class AnyMethod(HTTPEndpoint):
+    async def get(self, request: Request) -> PlainTextResponse:
+        raise Ran
+
+    async def options(self, request: Request) -> PlainTextResponse:
+        raise Ran
+
+
+def starlette_answers_none() -> Any:
+    app = starlette_painted_on()
+    return TrustedHostMiddleware(app, allowed_hosts=["api.example"])
+
+
 def starlette_stack_replaced() -> Any:
     app = starlette()
     app.middleware_stack = app.router
     return app
+
+
+PROTECTED = starlette()
 
 
 # Flask
@@ -327,6 +434,21 @@ def flask_needs_above() -> Any:
     return app
 
 
+def flask_open_to_head() -> Any:
+    app: Any = Flask("open to HEAD", static_folder=None)
+    app.add_url_rule("/v1/call_logs", view_func=handler)
+    inside, door = app.wsgi_app, WSGIGuardMiddleware(app.wsgi_app, a_guard(Rule("GET /v1/call_logs")))
+    app.wsgi_app = lambda environ, start: (inside if environ["REQUEST_METHOD"] == "HEAD" else door)(environ, start)
+    return app
+
+
+def flask_painted_on_for_a_host() -> Any:
+    app: Any = Flask("painted", static_folder=None, host_matching=True)
+    app.add_url_rule("/v1/call_logs", view_func=handler, host="<part>.api.example")
+    app.wsgi_app = PaintedOnWSGI(app.wsgi_app, a_guard(Rule("GET /v1/call_logs")))
+    return app
+
+
 def flask_painted_on() -> Any:
     app: Any = Flask("painted", static_folder=None)
     app.add_url_rule("/v1/call_logs", view_func=handler)
@@ -364,6 +486,17 @@ async def litestar_marked() -> None:
 
 @litestar_websocket("/v1/events")
 async def litestar_events(socket: LitestarSocket[Any, Any, Any]) -> None:
+    raise Ran
+
+
+@dataclass
+class LitestarNote:
+    text: str
+    account: AccountId
+
+
+@litestar_post("/v1/notes")
+async def litestar_write(data: JSONBody[LitestarNote]) -> None:
     raise Ran
 
 
@@ -433,6 +566,12 @@ GAPS = {
     ),
     "FastAPI: an account in a cookie": Gap(fastapi_account_in_a_cookie, ("account_unbound", "GET /v1/notes")),
     "FastAPI: an account in the body": Gap(fastapi_account_in_the_body, ("account_unbound", "POST /v1/notes")),
+    "FastAPI: an account in a model of the body": Gap(
+        fastapi_account_in_a_model, ("account_unbound", "POST /v1/notes")
+    ),
+    "FastAPI: an account in a model of the query": Gap(
+        fastapi_account_in_a_model_of_the_query, ("account_unbound", "GET /v1/notes")
+    ),
     "FastAPI: an account in another header": Gap(fastapi_account_in_a_header, ("account_unbound", "GET /v1/notes")),
     "FastAPI: an account in a part of a segment": Gap(
         fastapi_account_in_a_part_of_a_segment, ("account_unbound", "GET /v1/{account_id}.json")
@@ -472,6 +611,31 @@ GAPS = {
         ("reached_for_other_account", "POST /v1/sessions"),
         ("reached_to_mint", "POST /v1/sessions"),
     ),
+    "Starlette: a dispatcher that knows another application by name": Gap(
+        lambda: AdminBeside(starlette()), ("outside_guard", "GET /admin/users")
+    ),
+    "Starlette: a dispatcher with pairs": Gap(
+        lambda: InPairs(starlette(), ("/admin", ADMIN)), ("outside_guard", "GET /admin/users")
+    ),
+    "Starlette: a dispatcher whose class has a table": Gap(
+        lambda: ByTable(starlette()), ("outside_guard", "GET /admin/users")
+    ),
+    "Starlette: a dispatcher with a default": Gap(
+        lambda: by_default(starlette()), ("outside_guard", "GET /admin/users")
+    ),
+    "Starlette: a dispatcher that is a function": Gap(lambda: dispatched, ("outside_guard", "GET /admin/users")),
+    "Starlette: a guard that OPTIONS goes by": Gap(
+        lambda: by_method("OPTIONS")(Starlette(routes=[Route("/x", AnyMethod)]), a_guard(Rule("GET /x"))),
+        ("reached_without_credential", "GET /x"),
+    ),
+    "Starlette: a guard that HEAD goes by": Gap(
+        lambda: by_method("HEAD")(Starlette(routes=[Route("/x", read)]), a_guard(Rule("GET /x"))),
+        ("reached_without_credential", "GET /x"),
+    ),
+    "Starlette: a guard that nobody can ask": Gap(starlette_answers_none, ("asked_in_vain", "*")),
+    "Starlette: a painted guard behind a redirect to https": Gap(
+        lambda: HTTPSRedirectMiddleware(starlette_painted_on()), ("reached_without_credential", "GET /v1/call_logs")
+    ),
     "Starlette: a stack without its guard": Gap(starlette_stack_replaced, ("guard_not_called", "*")),
     "Starlette: a guard beside its own part": Gap(
         lambda: Starlette(routes=[Route("/v1/open", read), Mount("/", GuardMiddleware(asgi, a_guard(Rule("GET /x"))))]),
@@ -495,10 +659,17 @@ GAPS = {
         ("route_uncovered", "GET /v1/voicemails"),
     ),
     "Flask: a guard that is painted on": Gap(flask_painted_on, ("reached_without_credential", "GET /v1/call_logs")),
+    "Flask: a guard that HEAD goes by": Gap(flask_open_to_head, ("reached_without_credential", "GET /v1/call_logs")),
+    "Flask: a painted guard of one host": Gap(
+        flask_painted_on_for_a_host, ("reached_without_credential", "GET /v1/call_logs")
+    ),
     "Flask: two rules, one at the view": Gap(flask_two_rules, ("rules_compete", "*")),
     "Litestar: a forgotten route": Gap(lambda: litestar(litestar_export), ("route_uncovered", "POST /v1/exports")),
     "Litestar: an account in the query": Gap(
         lambda: litestar(litestar_notes, rules=[Rule("GET /v1/notes")]), ("account_unbound", "GET /v1/notes")
+    ),
+    "Litestar: an account in the body": Gap(
+        lambda: litestar(litestar_write, rules=[Rule("POST /v1/notes")]), ("account_unbound", "POST /v1/notes")
     ),
     "Litestar: needs that nobody reads": Gap(
         lambda: litestar(litestar_marked, rules=[Rule("GET /v1/marked")]),
@@ -543,6 +714,11 @@ GAPS = {
     ),
     "Django: a guard that is painted on": Gap(
         lambda: django(put_up=PaintedOn),
+        ("reached_without_credential", "GET /v1/accounts/{account}/call_logs"),
+        urls=urls(),
+    ),
+    "Django: a guard that another method goes by": Gap(
+        lambda: django(put_up=by_method("PATCH")),
         ("reached_without_credential", "GET /v1/accounts/{account}/call_logs"),
         urls=urls(),
     ),

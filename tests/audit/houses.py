@@ -77,6 +77,22 @@ class TrustsWhoeverKnocks:
         await (self.app if knocked else self.door)(scope, receive, send)
 
 
+class GoesBy:
+    """Middleware that goes by the guard for some requests."""
+
+    def __init__(self, app: Any, guard: Guard, when: Callable[[Scope], bool]) -> None:
+        self.app, self.when = app, when
+        self.door = GuardMiddleware(app, guard)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.app if self.when(scope) else self.door)(scope, receive, send)
+
+
+def by_method(method: str) -> Callable[[Any, Guard], GoesBy]:
+    """One that goes by it for a method."""
+    return lambda app, guard: GoesBy(app, guard, lambda scope: scope.get("method") == method)
+
+
 class ByProtocol:
     """A dispatcher as Django's Channels has one."""
 
@@ -109,6 +125,7 @@ __all__ = [
     "ASGIApp",
     "Asgi",
     "ByProtocol",
+    "GoesBy",
     "HttpOnly",
     "PaintedOn",
     "PaintedOnWSGI",
@@ -116,6 +133,7 @@ __all__ = [
     "TrustsWhoeverKnocks",
     "a_guard",
     "asgi",
+    "by_method",
     "handler",
     "logged",
 ]

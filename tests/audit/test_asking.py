@@ -9,11 +9,12 @@ from django.test.utils import override_settings  # type: ignore[import-untyped]
 from django.urls import re_path  # type: ignore[import-untyped]
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
 
 import guestpass.fastapi
-from audit.gaps import GAPS, django, flask, marked, read, starlette, urls, view
-from audit.houses import a_guard
+from audit.gaps import GAPS, AnyMethod, django, flask, marked, read, starlette, urls, view
+from audit.houses import a_guard, by_method
 from audit.houses import asgi as opaque
 from audit.sound import DJANGO_URLS, SOUND
 from guestpass import ConfigurationError, Guard, Rule, needs
@@ -158,7 +159,10 @@ def test_what_cannot_be_reached_is_said() -> None:
             raise RuntimeError("the database is not there")
 
     seen = audit(Broken(GuardMiddleware(Starlette(routes=[Route("/x", read)]), a_guard(Rule("GET /x")))))
-    assert seen.findings == ()
+    (finding,) = seen.findings
+    # Nobody knows whether the guard is called, so nobody is told that all is well.
+    assert finding.code == "asked_in_vain"
+    assert "GET /x: RuntimeError: the database is not there" in finding.message
     ((row, why),) = seen.unreached
     assert row.shown == "GET /x"
     assert why == "RuntimeError: the database is not there"
@@ -175,7 +179,7 @@ def test_the_same_under_wsgi() -> None:
 
     app.wsgi_app = broken
     seen = audit(app)
-    assert seen.findings == ()
+    assert [finding.code for finding in seen.findings] == ["asked_in_vain"]
     assert {row.shown: why for row, why in seen.unreached} == {
         "GET /v1/call_logs": "RuntimeError: the database is not there"
     }
@@ -273,6 +277,23 @@ def test_a_guard_that_was_named_has_to_be_there() -> None:
 def test_without_routes_there_is_nothing_to_say(app: Any) -> None:
     with pytest.raises(ConfigurationError, match="there are no routes to audit"):
         audit(app)
+
+
+def test_whom_requests_are_for_is_a_setting() -> None:
+    gap = GAPS["Starlette: a guard that nobody can ask"].make()
+    (finding,) = audit(gap, host="api.example").findings
+    assert finding.code == "reached_without_credential"
+    sound = TrustedHostMiddleware(starlette(), allowed_hosts=["api.example"])
+    assert [finding.code for finding in audit(sound).findings] == ["asked_in_vain"]
+    assert audit(sound, host="api.example:8443").clean
+    assert audit(sound, ask=False).clean
+
+
+def test_what_is_public_for_one_method_may_be_reached_by_it() -> None:
+    routes = [Route("/x", AnyMethod)]
+    rules = [Rule("GET /x"), Rule("OPTIONS /x", public=True, reason="pages of others ask what they may")]
+    made = by_method("OPTIONS")(Starlette(routes=routes), a_guard(*rules))
+    assert audit(made).clean
 
 
 def test_names_of_accounts_are_a_setting() -> None:

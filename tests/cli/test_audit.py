@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,11 @@ async def export(tenant: str):
 async def notes(tenant: str):
     raise AssertionError
 """
+HOSTED = """
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+app.add_middleware(TrustedHostMiddleware, allowed_hosts=["api.example"])
+"""
 
 
 class Shop:
@@ -75,7 +81,7 @@ def test_a_sound_application_is_0(shop: Shop) -> None:
     code, said, beside = shop.audit()
     assert code == 0
     assert "GET /v1/call_logs" in said
-    assert said.rstrip().endswith("5 routes, 0 findings, 16 requests asked.")
+    assert said.rstrip().endswith("5 routes, 0 findings, 21 requests asked.")
     # What it prints is none of the answer.
     assert beside == "a line that an application prints\n"
 
@@ -129,6 +135,19 @@ def test_json_says_everything(shop: Shop) -> None:
     assert finding["file"] == "shop_of_tests.py"
 
 
+def test_whom_requests_are_for(shop: Shop) -> None:
+    shop.write(SHOP + HOSTED)
+    assert "asked_in_vain" in shop.audit()[1]
+    assert shop.audit("--host", "api.example")[0] == 0
+    assert shop.audit("--host", "a b")[0] == 2
+    (shop.folder / "pyproject.toml").write_text('[tool.guestpass.audit]\nhost = "api.example"\n')
+    assert shop.audit()[0] == 0
+    (shop.folder / "pyproject.toml").write_text("[tool.guestpass.audit]\nhost = 1\n")
+    code, _, beside = shop.audit()
+    assert code == 2
+    assert "host is the name of a host" in beside
+
+
 def test_sarif_is_written(shop: Shop) -> None:
     shop.write(SHOP + FORGOTTEN)
     code, said, _ = shop.audit("--sarif", "audit.sarif")
@@ -171,6 +190,20 @@ def test_a_terminal_gets_colours_and_the_same_words(shop: Shop) -> None:
     for word in ("GET /v1/call_logs", "route_uncovered", "POST /v1/tenants/{tenant}/exports"):
         assert word in page
     assert "\x1b[" not in "\n".join(lines(seen, io.StringIO()))
+
+
+def test_in_a_narrow_terminal_a_finding_stands_apart(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    shop.write(SHOP + FORGOTTEN)
+    shop.audit()
+    seen = audit(sys.modules["shop_of_tests"].app)
+    page = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in lines(seen, Terminal())]
+    first = next(place for place, line in enumerate(page) if line.startswith("warning "))
+    assert page[first - 1] == ""
+    below = page[first + 1 : page.index("", first)]
+    assert len(below) > 2
+    # However long what is told of it.
+    assert all(line.startswith("    ") for line in below[1:])
 
 
 def test_without_rich_a_terminal_gets_plain_text(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,39 @@ guard.add_rules([
 ])
 app = GuardMiddleware(inside, guard)
 """,
+    "litestar": """
+from litestar import Controller, Litestar, WebSocket, get, websocket
+from guestpass import Rule
+from guestpass.asgi import GuardMiddleware
+from guestpass.issuing_api import issuing_rules
+
+class Accounts(Controller):
+    path = "/v1/accounts/{account:str}"
+
+    @get("/call_logs")
+    async def call_logs(self) -> None: ...
+
+@websocket("/v1/events")
+async def events(socket: WebSocket) -> None: ...
+
+guard.add_rules([
+    Rule("GET /v1/accounts/{account}/call_logs", component="call_logs"), Rule("WEBSOCKET /v1/events"),
+    *issuing_rules(guard),
+])
+app = GuardMiddleware(Litestar([Accounts, events], openapi_config=None, logging_config=None), guard)
+""",
+    "a guard": """
+from guestpass import Rule
+from guestpass.forward_auth import forward_auth
+from guestpass.issuing_api import issuing_rules
+
+guard.add_rules([
+    Rule("GET /v1/accounts/{account}/call_logs", component="call_logs"), Rule("WEBSOCKET /v1/events"),
+    *issuing_rules(guard),
+])
+asked = forward_auth(guard, proxy="nginx", trusted=["127.0.0.1"])
+app = guard
+""",
 }
 
 GUARD = """
@@ -85,7 +118,7 @@ guard = Guard(
 @pytest.fixture(params=list(SHOPS))
 def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An application of one framework, by the name that a server is given."""
-    name = f"shop_{request.param}"
+    name = f"shop_{request.param.replace(' ', '_')}"
     (tmp_path / f"{name}.py").write_text(GUARD + SHOPS[request.param])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -127,7 +160,7 @@ def test_what_is_let_in_and_what_is_refused(run: Run, shop: str, tmp_path: Path)
     assert (code, "refused: 403 escalation_denied" in out) == (1, True)
 
 
-@pytest.mark.parametrize("shop", ["fastapi", "starlette", "middleware"], indirect=True)
+@pytest.mark.parametrize("shop", ["fastapi", "starlette", "middleware", "litestar", "a guard"], indirect=True)
 def test_a_handshake(run: Run, shop: str) -> None:
     secret = session(run)
     ask = ["explain", shop, "GET", "/v1/events", "--credential-file", "-"]
@@ -177,6 +210,14 @@ def test_what_is_written_wrongly_is_misuse(run: Run, shop: str, arguments: list[
         code, out, err = run("explain", shop, *arguments)
     assert (code, out) == (2, "")
     assert says in err
+
+
+@pytest.mark.parametrize("shop", ["a guard"], indirect=True)
+def test_what_a_proxy_asks_is_explained_by_its_guard(run: Run, shop: str) -> None:
+    code, out, err = run("explain", shop.replace(":app", ":asked"), "GET", "/")
+    assert (code, out) == (2, "")
+    assert "Name its guard, to explain what it decides" in err
+    assert run("explain", shop.replace(":app", ":guard"), "GET", "/")[0] == 1
 
 
 def test_what_is_no_guarded_application_is_misuse(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

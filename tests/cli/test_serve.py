@@ -184,6 +184,63 @@ def test_a_request_under_way_is_answered_before_it_ends(store: str, opened: Stor
         serve.end()
 
 
+def test_a_head_that_never_ends_is_not_kept(store: str, opened: Store, file: Path) -> None:
+    serve = Serve("--config", str(file), GUESTPASS_STORE=store)
+    try:
+        with socket.create_connection(("127.0.0.1", serve.port), timeout=WAIT) as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ")
+            answered = b""
+            with suppress(ConnectionError):
+                for _ in range(64):
+                    connection.sendall(b"x" * 65_536)
+                answered = connection.recv(65_536)
+        assert answered == b"" or answered.startswith(b"HTTP/1.1 400 ")
+        assert ask(serve.port, "/health").status == 200
+        assert serve.terminate() == 0
+    finally:
+        serve.end()
+
+
+def test_who_leaves_in_the_middle_of_a_body_is_no_fault_of_the_service(store: str, opened: Store, file: Path) -> None:
+    key = guestpass("keys", "create", "--platform", "acme", GUESTPASS_STORE=store)
+    serve = Serve("--config", str(file), GUESTPASS_STORE=store)
+    try:
+        head = f"POST /v1/account_sessions HTTP/1.1\r\nHost: x\r\n{bearer(key)}\r\nContent-Length: 1000\r\n\r\n{{"
+        with socket.create_connection(("127.0.0.1", serve.port), timeout=WAIT) as connection:
+            connection.sendall(head.encode())
+            time.sleep(0.3)
+        assert ask(serve.port, "/health").status == 200
+        assert serve.terminate() == 0
+    finally:
+        serve.end()
+    assert "Traceback" not in serve.said
+
+
+def test_what_it_tells_of_is_lines_of_json(store: str, opened: Store, file: Path) -> None:
+    key = guestpass("keys", "create", "--platform", "acme", GUESTPASS_STORE=store)
+    file.write_text(file.read_text() + "[observe]\nlog = true\n")
+    serve = Serve("--config", str(file), GUESTPASS_STORE=store)
+    try:
+        body = b'{"account": "acct_1", "components": {"voicemails": {"enabled": true}}}'
+        made = ask(serve.port, "/v1/account_sessions", bearer(key), method="POST", body=body).said
+        asked = ("X-Original-Method: GET", "X-Original-URI: /v1/call_logs?of=acct_1")
+        assert ask(serve.port, "/_guestpass", bearer(made["client_secret"]), *asked).code == "component_disabled"
+        assert ask(serve.port, "/_guestpass", bearer(key), "Origin: https://a.example", *asked).status == 403
+        assert serve.terminate() == 0
+    finally:
+        serve.end()
+    told = [json.loads(line) for line in serve.said.splitlines() if line.startswith('{"time"')]
+    # One for each, and one more for what bears on security; what is let in is not told of.
+    assert sorted((one["code"], one["event"], one["level"]) for one in told) == [
+        ("component_disabled", "decided", "info"),
+        ("secret_key_in_browser", "decided", "info"),
+        ("secret_key_in_browser", "security", "warning"),
+    ]
+    assert (told[0]["credential_id"], told[0]["account"]) == (made["id"], "acct_1")
+    assert key not in serve.said
+    assert made["client_secret"] not in serve.said
+
+
 def children(serve: Serve) -> list[psutil.Process]:
     """The processes that serve."""
     found: list[psutil.Process] = []

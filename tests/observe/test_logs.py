@@ -25,12 +25,12 @@ def test_a_request_is_one_record(caplog: pytest.LogCaptureFixture) -> None:
     one = house.guard.check(secret).credential_id
     judged(house.guard, written("GET /v1/call_logs", bearer(secret)))
     judged(house.guard, written("GET /v1/other", bearer(secret)))
-    let_in, refused = records(caplog)
+    judged(house.guard, written("HEAD /v1/call_logs", bearer(secret)))
+    let_in, refused, head = records(caplog)
     assert (let_in.levelname, refused.levelname) == ("DEBUG", "INFO")
-    assert let_in.getMessage().startswith(
-        f"let in: GET GET /v1/call_logs: account_session {one} of plat, acct_1 (cache, "
-    )
+    assert let_in.getMessage().startswith(f"let in: GET /v1/call_logs: account_session {one} of plat, acct_1 (cache, ")
     assert refused.getMessage().startswith(f"refused, 404 rule_missing: GET (no rule): account_session {one} of plat")
+    assert head.getMessage().startswith("let in: HEAD by GET /v1/call_logs: ")
     data = refused.guestpass  # type: ignore[attr-defined]
     assert {**data, "seconds": 0} == {
         "event": "decided",

@@ -222,6 +222,7 @@ RULE = '[[rules]]\nmatch = "GET /v1/call_logs"\ncomponent = "call_logs"\n'
         (owners('single_platform = true\nregister = "https://a.example/"'), ", [ownership]: say it in one way"),
         (owners('register = "http://a.example/"'), ", [ownership]: register: has to be an https URL"),
         (owners('register = "https://a.example/#"'), ", [ownership]: register: has to be an URL without a fragment"),
+        (sound(end="[observe]\nallowed = true"), ", [observe]: allowed: is for log = true"),
         (owners('single_platform = true\ntoken_file = "t"'), ", [ownership]: token_file: is for register"),
         (
             owners('platforms = { acme = ["acct_1"], voice = ["acct_1"] }'),

@@ -16,14 +16,14 @@ from guestpass.asgi_types import ASGIApp
 from guestpass.audit.checks import names_account
 from guestpass.audit.findings import Finding
 from guestpass.audit.route import Table
-from guestpass.audit.rows import Row
+from guestpass.audit.rows import Row, rule_for
 from guestpass.audit.samples import ACCOUNT, OTHER_ACCOUNT
 from guestpass.audit.sending import Interface, Sent, send_asgi, send_wsgi
 from guestpass.audit.staging import staged
 from guestpass.audit.twin import Passes, Twin, kind_for
 from guestpass.guarded import Guarded
 from guestpass.principal import ACCOUNT_SESSION, SECRET_KEY, SIGNED_TOKEN
-from guestpass.rules import WEBSOCKET
+from guestpass.rules import HTTP_METHODS, WEBSOCKET
 from guestpass.wsgi import WSGIApplication
 
 
@@ -55,13 +55,16 @@ def ask(
     tables: Sequence[Table],
     skip: frozenset[str],
     names: frozenset[str],
+    host: str,
 ) -> Answered:
-    """Ask for every row behind a guard. `skip` are rows of which it is known that they hold no account."""
+    """Ask for every row behind a guard. `skip` are rows of which it is known that they hold no account; `host` is
+    whom requests are for, where their routes do not say it."""
     behind = [row.route.standing.door for row in rows]
     guards = {id(door.guard): door.guard for door in (*doors, *behind) if door is not None}
     passes = Passes()
     twins = {key: Twin.of(guard, passes) for key, guard in guards.items()}
-    questions = [question for row in rows for question in _questions(row, twins, skip, names)]
+    questions = [question for row in rows for question in _questions(row, twins, skip, names, host)]
+    questions += [question for row in _first_of_each(rows) for question in _other_methods(row, host)]
     interface: Interface = "wsgi" if all(table.interface == "wsgi" for table in tables) else "asgi"
     asking = _Asking(app, interface)
     # In a thread of its own, whose event loop nobody else uses.
@@ -74,7 +77,9 @@ def ask(
     return asking.answered()
 
 
-def _questions(row: Row, twins: dict[int, Twin], skip: frozenset[str], names: frozenset[str]) -> Iterator[Question]:
+def _questions(
+    row: Row, twins: dict[int, Twin], skip: frozenset[str], names: frozenset[str], host: str
+) -> Iterator[Question]:
     route, rule, door = row.route, row.rule, row.route.standing.door
     if door is None or route.opaque:
         return
@@ -87,7 +92,7 @@ def _questions(row: Row, twins: dict[int, Twin], skip: frozenset[str], names: fr
     kind = kind_for(rule)
     for method in sorted(row.methods):
         said = route.name
-        plain = Sent("GET" if method == "*" else method, route.sample, host=route.standing.host)
+        plain = Sent("GET" if method == "*" else method, route.sample, host=route.standing.host or host)
         naming = _naming(row, plain, account, door.guard.account_header, names)
 
         def as_one(sent: Sent, kind: str, account: str, without: str | None = None, twin: Twin = twin) -> Sent:
@@ -117,6 +122,27 @@ def _questions(row: Row, twins: dict[int, Twin], skip: frozenset[str], names: fr
                 text = f"{said} creates credentials, and was reached by a browser's ({browser})"
                 yield Question(row, as_one(plain, browser, account), "reached_to_mint", text)
         yield Question(row, as_one(plain if not rule.account else naming, kind, account))
+
+
+def _first_of_each(rows: Sequence[Row]) -> Iterator[Row]:
+    yield from {id(row.route): row for row in reversed(rows)}.values()
+
+
+def _other_methods(row: Row, host: str) -> Iterator[Question]:
+    """Without a credential, by the methods that reach a route beside those that anybody thinks of: HEAD where GET does,
+    and all where the router does not look at the method."""
+    route, door = row.route, row.route.standing.door
+    if door is None or route.opaque or route.sample is None:
+        return
+    methods = {"HEAD"} if not route.methods or "GET" in route.methods else set[str]()
+    if not route.methods:
+        methods |= HTTP_METHODS
+    for method in sorted(methods):
+        rule = rule_for(door.guard.policy, route, "GET" if method == "HEAD" else method)
+        if rule is None or not rule.public:
+            said = f"{route.name} was reached by {method} without a credential: the guard is not called for it"
+            sent = Sent(method, route.sample, host=route.standing.host or host)
+            yield Question(row, sent, "reached_without_credential", said)
 
 
 def _naming(row: Row, sent: Sent, account: str, header: str, names: frozenset[str]) -> Sent:
@@ -206,7 +232,20 @@ class _Asking:
     def answered(self) -> Answered:
         findings = tuple(_of_sockets(self._findings))
         unreached = tuple((row, why) for row, why in self._met.values() if why)
+        if self._sent and unreached and len(unreached) == len(self._met):
+            findings += (_in_vain(unreached),)
         return Answered(findings, self._sent, unreached)
+
+
+def _in_vain(unreached: Sequence[tuple[Row, str]]) -> Finding:
+    row, why = unreached[0]
+    return Finding(
+        "asked_in_vain",
+        "*",
+        f"no request reached any handler, so nobody knows whether the guard is called ({row.shown}: {why}): say whom "
+        "requests are for with --host, where something stands before the guard that looks at it, or only look "
+        "(--no-ask)",
+    )
 
 
 def _of_sockets(findings: Sequence[Finding]) -> Iterator[Finding]:

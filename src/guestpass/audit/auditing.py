@@ -11,6 +11,7 @@ from guestpass.audit.findings import Accepted, Finding, sift
 from guestpass.audit.inventory import tables_of
 from guestpass.audit.route import ACCOUNT_NAMES, Route, Table
 from guestpass.audit.rows import Row, rows_of
+from guestpass.audit.sending import HOST
 from guestpass.errors import ConfigurationError, RulesCompete
 from guestpass.guard import Guard
 from guestpass.guarded import Guarded, doors_of, put_up
@@ -47,6 +48,7 @@ def audit(
     *,
     ask: bool = True,
     account_names: Collection[str] = ACCOUNT_NAMES,
+    host: str = HOST,
     accept: Sequence[Accepted] = (),
 ) -> Audit:
     """Look for gaps between an application and its guard.
@@ -56,16 +58,19 @@ def audit(
     - `ask`: also send requests through the application, in process, with every handler replaced. Nothing of a
       handler, a dependency or a lifespan runs; while it lasts the application answers nobody else.
     - `account_names`: what parameters that take an account are called.
+    - `host`: whom requests are for, where something before the guard looks at it.
     - `accept`: findings that are meant to be so.
 
     The application's routes are read as its first request would read them: none can be added later. Raises
     `ConfigurationError` where there are no routes that can be read.
     """
     with _ONE_AT_A_TIME:
-        return _audit(app, guard, ask, frozenset(account_names), accept)
+        return _audit(app, guard, ask, frozenset(account_names), host, accept)
 
 
-def _audit(app: object, guard: Guard | None, ask: bool, names: frozenset[str], accept: Sequence[Accepted]) -> Audit:
+def _audit(
+    app: object, guard: Guard | None, ask: bool, names: frozenset[str], host: str, accept: Sequence[Accepted]
+) -> Audit:
     doors = doors_of(app)
     found = list(checks.absent(app, guard, doors))
     tables: list[Table] = []
@@ -90,7 +95,7 @@ def _audit(app: object, guard: Guard | None, ask: bool, names: frozenset[str], a
         found += _checked(app, routes, rows, doors, names)
         if ask:
             known = frozenset(finding.route for finding in found if finding.code == "account_unbound")
-            answered = asking.ask(app, doors, rows, tables, known, names)
+            answered = asking.ask(app, doors, rows, tables, known, names, host)
             found += answered.findings
     left, accepted = sift(found, accept)
     return Audit(tuple(rows), left, accepted, answered.sent, answered.unreached)

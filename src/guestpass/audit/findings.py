@@ -39,6 +39,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "reached_without_component": Kind("A handler was reached by a credential whose component is disabled."),
         "reached_to_mint": Kind("A browser's credential reached what creates credentials."),
         "reached_uncovered": Kind("A handler was reached though no rule is for it."),
+        "asked_in_vain": Kind("No request reached any handler, so asking has told nothing."),
         "acceptance_unused": Kind("A finding is accepted that is not there.", "warning"),
     }
 )

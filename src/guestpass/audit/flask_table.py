@@ -1,6 +1,7 @@
 """The routes of a Flask application, for an audit: `guestpass.routing.flask_routes` walks them."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from flask import Flask, Response
@@ -94,7 +95,7 @@ class _Told:
 
 def _route(app: Flask, site: Site, standing: Standing, names: frozenset[str]) -> Route:
     view = app.view_functions.get(site.route.endpoint)
-    sample, account = _sample(site.route, names)
+    host, sample, account = _sample(app, site.route, names)
     whole = standing.prefix + template(site.route.rule)
     methods = site.methods - {"HEAD"}
     return Route(
@@ -107,7 +108,7 @@ def _route(app: Flask, site: Site, standing: Standing, names: frozenset[str]) ->
         takes=tuple(_in_path(site.route, standing.inner)),
         name=site.route.endpoint if view is None else name_of(view),
         location=location_of(view),
-        standing=standing,
+        standing=replace(standing, host=standing.host or host),
         # The files of the application and of its blueprints, which Flask serves by itself.
         own=module_of(view).startswith("flask.") or site.route.endpoint.rpartition(".")[2] == "static",
         mark=site.needs is not None,
@@ -128,7 +129,8 @@ def _in_path(route: WerkzeugRule, below: str) -> Iterator[Parameter]:
         yield Parameter("path", name, at)
 
 
-def _sample(route: WerkzeugRule, names: frozenset[str]) -> tuple[str | None, str | None]:
+def _sample(app: Flask, route: WerkzeugRule, names: frozenset[str]) -> tuple[str, str | None, str | None]:
+    """The host and the path of a request that the route takes, and the account in it."""
     converters = cast("Mapping[str, BaseConverter]", getattr(route, "_converters", {}))
     values: dict[str, object] = dict(route.defaults or {})
     account: str | None = None
@@ -137,11 +139,23 @@ def _sample(route: WerkzeugRule, names: frozenset[str]) -> tuple[str | None, str
         items: Iterable[str] = getattr(converter, "items", ())
         value = value_for(_Fits(converter), account=name in names) or min(items, default=None)
         if value is None:
-            return None, None
+            return "", None, None
         account = value if name in names and account is None else account
         values[name] = converter.to_python(value)
     built = route.build(values)
-    return (None, None) if built is None else (built[1].partition("?")[0], account)
+    if built is None:
+        return "", None, None
+    return _host(app, built[0]), built[1].partition("?")[0], account
+
+
+def _host(app: Flask, part: str) -> str:
+    """Where a route is for one host or one subdomain alone, whom a request is for."""
+    if app.url_map.host_matching:
+        return part
+    server = cast("str | None", app.config["SERVER_NAME"])
+    if server is None or not app.subdomain_matching:
+        return ""
+    return f"{part}.{server}" if part else server
 
 
 class _Fits:

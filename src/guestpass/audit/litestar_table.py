@@ -11,6 +11,7 @@ from litestar.types.internal_types import PathParameterDefinition
 from litestar.utils import normalize_path
 
 from guestpass.asgi_types import ASGIApp, Receive, Scope, Send
+from guestpass.audit.bodies import named_in
 from guestpass.audit.handlers import location_of, marked, module_of, name_of
 from guestpass.audit.route import Look, Parameter, Route, Standing, Where
 from guestpass.audit.samples import value_for
@@ -152,3 +153,13 @@ def _in_signature(route: object, methods: frozenset[str]) -> Iterator[Parameter]
     for where, attribute in _PLACES:
         for taken in cast("Iterable[object]", getattr(model, attribute, ())):
             yield Parameter(where, str(getattr(taken, "field_alias", "")))
+    yield from (Parameter("body", name) for name in named_in(_body_of(route, methods)))
+
+
+def _body_of(route: object, methods: frozenset[str]) -> object:
+    """What a handler takes as ``data``: the whole body."""
+    if not isinstance(route, HTTPRoute):
+        return None
+    handler = next((entry[0] for method, entry in route.route_handler_map.items() if str(method) in methods), None)
+    field: object = getattr(handler, "parsed_data_field", None)
+    return getattr(field, "annotation", None)

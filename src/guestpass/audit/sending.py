@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
@@ -12,6 +13,9 @@ from guestpass.rules import WEBSOCKET
 from guestpass.wsgi import ExcInfo, WSGIApplication, WSGIEnvironment
 
 Interface: TypeAlias = Literal["asgi", "wsgi"]
+
+HOST: Final = "localhost"
+"""Whom requests are for, unless it is said otherwise."""
 
 SECONDS: Final = 10.0
 """For which an application may take to answer one request."""
@@ -26,6 +30,11 @@ class Sent:
     query: str = ""
     host: str = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+
+def is_host(text: str) -> bool:
+    """Whether a text can stand in a Host header."""
+    return re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", text) is not None
 
 
 async def send_asgi(app: ASGIApp, sent: Sent) -> None:
@@ -75,12 +84,13 @@ def send_wsgi(app: WSGIApplication, sent: Sent) -> None:
 
 
 def _scope(sent: Sent) -> Scope:
-    host = sent.host or "localhost"
+    host = sent.host or HOST
     scope: Scope = {
         "type": "websocket" if sent.method == WEBSOCKET else "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
-        "scheme": "ws" if sent.method == WEBSOCKET else "http",
+        # As behind TLS: whatever sends others there answers by itself, and nothing behind it would be asked.
+        "scheme": "wss" if sent.method == WEBSOCKET else "https",
         "path": sent.path,
         "raw_path": quote(sent.path, safe="/:@!$&'()*+,;=~").encode(),
         "query_string": sent.query.encode(),
@@ -90,7 +100,7 @@ def _scope(sent: Sent) -> Scope:
             *((name.lower().encode(), value.encode()) for name, value in sent.headers.items()),
         ],
         "client": ("127.0.0.1", 50_000),
-        "server": (host, 80),
+        "server": (host, 443),
         "state": {},
     }
     more: Scope = {"subprotocols": []} if sent.method == WEBSOCKET else {"method": sent.method}
@@ -98,20 +108,20 @@ def _scope(sent: Sent) -> Scope:
 
 
 def _environ(sent: Sent) -> WSGIEnvironment:
-    host = sent.host or "localhost"
+    host = sent.host or HOST
     return {
         "REQUEST_METHOD": "GET" if sent.method == WEBSOCKET else sent.method,
         "SCRIPT_NAME": "",
         "PATH_INFO": sent.path.encode().decode("latin-1"),
         "QUERY_STRING": sent.query,
         "SERVER_NAME": host,
-        "SERVER_PORT": "80",
+        "SERVER_PORT": "443",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "HTTP_HOST": host,
         "REMOTE_ADDR": "127.0.0.1",
         "CONTENT_LENGTH": "0",
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
+        "wsgi.url_scheme": "https",
         "wsgi.input": io.BytesIO(),
         "wsgi.errors": io.StringIO(),
         "wsgi.multithread": False,

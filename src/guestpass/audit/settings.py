@@ -2,6 +2,7 @@
 
 [tool.guestpass.audit]
 account-names = ["account", "tenant"]
+host = "api.example"
 accept = [{ finding = "route_uncovered", route = "GET /old/*", reason = "gone in March" }]
 """
 
@@ -13,6 +14,7 @@ from typing import Final, cast
 
 from guestpass.audit.findings import Accepted
 from guestpass.audit.route import ACCOUNT_NAMES
+from guestpass.audit.sending import HOST, is_host
 from guestpass.errors import ConfigurationError
 
 FILE: Final = "pyproject.toml"
@@ -25,6 +27,7 @@ class Settings:
 
     account_names: Collection[str] = ACCOUNT_NAMES
     accept: Sequence[Accepted] = ()
+    host: str = HOST
 
 
 def read_settings(file: Path) -> Settings:
@@ -36,13 +39,16 @@ def read_settings(file: Path) -> Settings:
     for name in ("tool", "guestpass", "audit"):
         table = _table(table, file).get(name, dict[str, object]())
     said = _table(table, file)
-    unknown = sorted(set(said) - {"account-names", "accept"})
+    unknown = sorted(set(said) - {"account-names", "accept", "host"})
     if unknown:
-        raise ConfigurationError(f"{file}: {_TABLE} has no {unknown[0]!r}: account-names, accept")
+        raise ConfigurationError(f"{file}: {_TABLE} has no {unknown[0]!r}: account-names, accept, host")
     names = _list(said.get("account-names", [*ACCOUNT_NAMES]))
     if names is None or not all(isinstance(name, str) for name in names):
         raise ConfigurationError(f"{file}: account-names is a list of names")
-    return Settings(tuple(map(str, names)), tuple(_accepted(said.get("accept", []), file)))
+    host = said.get("host", HOST)
+    if not isinstance(host, str) or not is_host(host):
+        raise ConfigurationError(f'{file}: host is the name of a host, such as "api.example"')
+    return Settings(tuple(map(str, names)), tuple(_accepted(said.get("accept", []), file)), host)
 
 
 def _accepted(given: object, file: Path) -> Iterator[Accepted]:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final, cast
-from uuid import UUID
 
 from starlette.convertors import CONVERTOR_TYPES
 from starlette.routing import PARAM_REGEX, Host, Match, Mount, Router
 
 from guestpass.asgi_types import ASGIApp, Receive, Scope, Send
+from guestpass.audit.bodies import has_fields, is_identifier, named_in
 from guestpass.audit.handlers import location_of, module_of, name_of
 from guestpass.audit.route import ACCOUNT_NAMES, Look, Parameter, Route, Standing, Where
 from guestpass.audit.samples import fitting, value_for
@@ -174,8 +174,6 @@ def _in_path(path: str) -> Iterator[Parameter]:
             yield Parameter("path", name, place if whole else None)
 
 
-_IDENTIFIERS: Final = (str, int, UUID, str | None, int | None, UUID | None)
-
 _PLACES: Final[tuple[tuple[Where, str], ...]] = (
     ("query", "query_params"),
     ("header", "header_params"),
@@ -191,7 +189,10 @@ def _in_signature(dependant: Dependency | None) -> Iterator[Parameter]:
     for where, attribute in _PLACES:
         for taken in cast("Iterable[object]", getattr(dependant, attribute, ())):
             annotation: object = getattr(getattr(taken, "field_info", None), "annotation", None)
-            if where == "body" and annotation not in _IDENTIFIERS:
+            if has_fields(annotation):
+                yield from (Parameter(where, name) for name in named_in(annotation))
+                continue
+            if where == "body" and not is_identifier(annotation):
                 # Something called an account, not the name of one.
                 continue
             yield Parameter(where, str(getattr(taken, "alias", None) or getattr(taken, "name", "")))

@@ -27,8 +27,8 @@ def argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(name: str) -> object:
-    """The application of ``module:app``, or what ``module:make()`` answers.
+def load(name: str, also: type | None = None) -> object:
+    """The application of ``module:app``, or what ``module:make()`` answers; an object of the class `also` will do too.
 
     The current directory is where modules are looked for first, and stays so. Raises `Misused`.
     """
@@ -50,7 +50,7 @@ def load(name: str) -> object:
             found = found()
         except (Exception, SystemExit) as problem:
             raise Misused(f"{name}: it failed: {_told(problem)}") from problem
-    if isinstance(found, type) or not callable(found):
+    if isinstance(found, type) or not (callable(found) or (also is not None and isinstance(found, also))):
         raise Misused(f"{name}: {_said(found)} is no application that a server could call")
     return found
 

@@ -23,11 +23,22 @@ def _named(text: str) -> str:
     return text
 
 
+def _host(text: str) -> str:
+    from guestpass.audit.sending import is_host
+
+    if not is_host(text):
+        raise argparse.ArgumentTypeError(f"{text[:64]!r}: the name of a host, such as api.example")
+    return text
+
+
 def _arguments(parser: argparse.ArgumentParser) -> None:
     application.argument(parser)
     parser.add_argument("--no-ask", dest="ask", action="store_false", help="only look; send the application nothing")
     parser.add_argument("--sarif", metavar="FILE", help="write the findings there, as SARIF 2.1.0 for code scanning")
     parser.add_argument("--config", metavar="FILE", help=f"where accepted findings are; left out: {CONFIG}, if there")
+    parser.add_argument(
+        "--host", type=_host, help="whom requests are for, where something before the guard looks; left out: localhost"
+    )
     arguments.several(
         parser, "--account-name", _named, "what else a parameter is called that takes an account, such as tenant_id"
     )

@@ -37,6 +37,7 @@ def _cells(row: Row) -> dict[str, str]:
 
 def _rich(seen: Audit, width: int) -> list[str]:
     from rich.console import Console
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
@@ -52,7 +53,12 @@ def _rich(seen: Audit, width: int) -> list[str]:
     console.print(shown)
     for line in findings_lines(seen):
         style = "bold red" if line.startswith("error") else "bold yellow" if line.startswith("warning") else ""
-        console.print(Text(visible(line), style=style))
+        if style:
+            console.print()
+        # What is told of a finding stays below it where the terminal is narrow.
+        indent = len(line) - len(line.lstrip())
+        console.print(Padding(Text(visible(line.lstrip()), style=style), (0, 0, 0, indent)))
+    console.print()
     for row, why in seen.unreached:
         console.print(Text(visible(f"not asked {row.shown}: {why}"), style="dim"))
     console.print(Text(summary(seen), style="bold green" if seen.clean else "bold"))

@@ -27,6 +27,7 @@ def answer(asked: argparse.Namespace, config: str) -> int:
             application.load(asked.application),
             ask=asked.ask,
             account_names=(*settings.account_names, *asked.account_name),
+            host=asked.host or settings.host,
             accept=settings.accept,
         )
     if asked.sarif:

@@ -26,7 +26,9 @@ def explain(asked: argparse.Namespace) -> int:
 
     # What an application prints while it starts is no part of the answer.
     with contextlib.redirect_stdout(sys.stderr):
-        guard = guarded(application.load(asked.application)).guard
+        found = application.load(asked.application, also=Guard)
+        # A guard that a proxy asks has no application behind it.
+        guard = found if isinstance(found, Guard) else guarded(found).guard
         told = guard.explain(_request(asked, guard))
     code = say(Answer(told.as_data(), [visible(line) for line in str(told).splitlines()]), asked.json)
     return code or (0 if told.allowed else NOT_DONE)

@@ -77,7 +77,7 @@ def refuse_credentials(arguments: Iterable[str]) -> None:
         if found or _JWT.search(argument):
             raise Misused(
                 "an argument is a credential, and every process here can read it: revoke it, and hand over the new one "
-                "in a file, as --key-file FILE"
+                "in a file, by --key-file or --credential-file"
             )
 
 

@@ -134,7 +134,7 @@ def _header_form(case: Case) -> str:
     )
     if isinstance(case.trace.proof, Refusal) and case.trace.proof.code == "credential_malformed":
         if case.trace.kind is not None:
-            return f"{told}, which is a {case.trace.kind} by its form"
+            return f"{told}, which is {_a(case.trace.kind)} by its form"
         return (
             told if count > 1 or len(found) > 1 or isinstance(pair, Refusal) else f"{told}, and not one token after it"
         )

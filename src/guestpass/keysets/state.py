@@ -104,7 +104,8 @@ class Held:
 
     def unavailable(self, now: float) -> KeysUnavailable:
         """What is raised where the keys could not be fetched."""
-        return KeysUnavailable("the keys cannot be had right now", retry_after=max(1.0, self.life.retry_at - now))
+        why = f" ({self.life.last_error})" if self.life.last_error else ""
+        return KeysUnavailable(f"the keys cannot be had right now{why}", retry_after=max(1.0, self.life.retry_at - now))
 
     def state(self, now: float, generation: int, *, networked: bool) -> KeySetState:
         """Where the set stands at `now`."""

@@ -50,7 +50,7 @@ def sentence(event: Event) -> str:
     match event:
         case Decided():
             verdict = "let in" if event.code is None else f"refused, {event.status} {event.code}"
-            where = f"{event.method} {event.rule or '(no rule)'}"
+            where = _where(event.method, event.rule)
             how = f"{event.source}, {event.seconds * 1000:.2f} ms"
             return f"{verdict}: {where}: {_whose(event)} ({how}){_why(event.because)}"
         case SecurityEvent():
@@ -64,6 +64,13 @@ def sentence(event: Event) -> str:
                 "budget_spent": "tokens with unknown keys are refused unlooked-at, there were too many",
             }
             return f"{event.issuer}: {said[event.name]}{_why(event.because)}"
+
+
+def _where(method: str, rule: str | None) -> str:
+    # A pattern begins with its methods, which are told once unless they are others.
+    if rule is None:
+        return f"{method} (no rule)"
+    return rule if rule.startswith(f"{method} ") else f"{method} by {rule}"
 
 
 def _whose(event: Decided | SecurityEvent) -> str:

@@ -6,7 +6,7 @@ by a guard of its own, so that no rule of the file is ever for it, nor its rules
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ from guestpass.api_keys import ApiKeys
 from guestpass.asgi import GuardMiddleware
 from guestpass.asgi_types import ASGIApp
 from guestpass.authenticators import Authenticator
+from guestpass.events import Tell
 from guestpass.forward_auth import forward_auth
 from guestpass.guard import Guard
 from guestpass.inquiry import drive
@@ -26,6 +27,7 @@ from guestpass.policy import Policy
 from guestpass.records import FindKeyById
 from guestpass.service.application import Application, Question, Readiness
 from guestpass.service.document import explaining
+from guestpass.service.events import observer
 from guestpass.service.register import AskRegister, Register
 from guestpass.service.secrets import store_url, token, wrapping_keys
 from guestpass.service.settings import ForwardAuth, Issuing, Settings, SettingsError, SignedTokens
@@ -65,8 +67,12 @@ def build(settings: Settings, environ: Mapping[str, str], *, make: bool = True) 
             held.callback(store.close)
             store.answer(FindKeyById(""))
         authenticators = _authenticators(settings, store, environ, make)
-        forward = None if settings.forward_auth is None else _forward(settings, settings.forward_auth, authenticators)
-        issuing = None if settings.issuing is None else _issuing(settings, settings.issuing, authenticators)
+        observe = observer(settings.observe)
+        forward = issuing = None
+        if settings.forward_auth is not None:
+            forward = _forward(settings, settings.forward_auth, authenticators, observe)
+        if settings.issuing is not None:
+            issuing = _issuing(settings, settings.issuing, authenticators, observe)
         held.pop_all()
     app = Application(
         settings.health, Readiness(store), forward, issuing, realm=settings.realm, logs=settings.listen.access_log
@@ -111,7 +117,7 @@ def _signer(
     return signer
 
 
-def _guard(settings: Settings, authenticators: list[Authenticator], policy: Policy) -> Guard:
+def _guard(settings: Settings, authenticators: list[Authenticator], policy: Policy, observe: Sequence[Tell]) -> Guard:
     with explaining(settings.name):
         return Guard(
             authenticators=authenticators,
@@ -119,11 +125,14 @@ def _guard(settings: Settings, authenticators: list[Authenticator], policy: Poli
             mode=settings.mode,
             realm=settings.realm,
             account_header=settings.account_header,
+            observe=observe,
         )
 
 
-def _forward(settings: Settings, door: ForwardAuth, authenticators: list[Authenticator]) -> Question:
-    guard = _guard(settings, authenticators, settings.policy)
+def _forward(
+    settings: Settings, door: ForwardAuth, authenticators: list[Authenticator], observe: Sequence[Tell]
+) -> Question:
+    guard = _guard(settings, authenticators, settings.policy, observe)
     joined = door.proxy == "envoy"
     with explaining(settings.name, "[forward_auth]"):
         app = forward_auth(
@@ -138,9 +147,11 @@ def _forward(settings: Settings, door: ForwardAuth, authenticators: list[Authent
     return Question(door.path, joined, app)
 
 
-def _issuing(settings: Settings, issuing: Issuing, authenticators: list[Authenticator]) -> ASGIApp:
+def _issuing(
+    settings: Settings, issuing: Issuing, authenticators: list[Authenticator], observe: Sequence[Tell]
+) -> ASGIApp:
     policy = settings.policy
-    guard = _guard(settings, authenticators, Policy(components=policy.components, roles=policy.roles))
+    guard = _guard(settings, authenticators, Policy(components=policy.components, roles=policy.roles), observe)
     with explaining(settings.name, "[issuing]"):
         guard.add_rules(issuing_rules(guard, issuing.prefix))
         api = Starlette(routes=issuing_routes(guard, issuing.prefix))

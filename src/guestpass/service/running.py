@@ -32,6 +32,9 @@ def run(app: ASGIApp, bound: socket.socket, serving: Callable[[], object]) -> No
     config = uvicorn.Config(
         app,
         lifespan="on",
+        # It keeps no more than 64 KiB of a request that has not begun: the faster parser, where it is installed, would
+        # keep whatever a stranger sends.
+        http="h11",
         # A handshake is no question, and the issuing API has no socket.
         ws="none",
         # Who asks is the proxy itself, whatever a header says of its client.

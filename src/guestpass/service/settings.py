@@ -23,7 +23,7 @@ from guestpass.service.rules import read_policy
 from guestpass.signing_keys import ALGORITHMS
 from guestpass.stores.urls import has_password
 
-__all__ = ["ForwardAuth", "Issuing", "Listen", "Settings", "SettingsError", "SignedTokens", "read_settings"]
+__all__ = ["ForwardAuth", "Issuing", "Listen", "Observe", "Settings", "SettingsError", "SignedTokens", "read_settings"]
 
 MAX_FILE: Final = 1_048_576
 """Characters; a file that has more holds something else."""
@@ -89,6 +89,15 @@ class Issuing:
 
 
 @dataclass(frozen=True, slots=True)
+class Observe:
+    """What is told of, on standard output: with `log`, what is refused and what bears on security; with `allowed`, what
+    is let in as well."""
+
+    log: bool
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SignedTokens:
     """How tokens are signed. `wrapping_key_file` is None where the wrapping key is in the environment alone."""
 
@@ -119,6 +128,7 @@ class Settings:
     issuers: tuple[JwtIssuer, ...]
     forward_auth: ForwardAuth | None
     issuing: Issuing | None
+    observe: Observe
 
 
 def read_settings(text: str, name: str, environ: Mapping[str, str]) -> Settings:
@@ -149,6 +159,7 @@ def read_settings(text: str, name: str, environ: Mapping[str, str]) -> Settings:
             issuers=read_issuers(top, mode, policy),
             forward_auth=_forward_auth(top),
             issuing=_issuing(top),
+            observe=_observe(top),
         )
         _check(top, settings)
     return settings
@@ -261,3 +272,11 @@ def _issuing(top: Table) -> Issuing | None:
     with top.table("issuing") as table:
         path = table.get("path", _BELOW, "/")
         return Issuing(prefix=path.rstrip("/"), allow_origins=table.get("allow_origins", several(ORIGIN), ()))
+
+
+def _observe(top: Table) -> Observe:
+    with top.table("observe") as table:
+        found = Observe(log=table.get("log", FLAG, False), allowed=table.get("allowed", FLAG, False))
+        if found.allowed and not found.log:
+            table.wrong("allowed", "is for log = true")
+        return found
