@@ -1,7 +1,9 @@
 """From an application to its guard, through whatever stands around it."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -195,3 +197,64 @@ def test_it_ends_in_a_circle_and_looks_past_what_answers_for_something_else() ->
         def __call__(self) -> None: ...
 
     assert doors_of(Circle()) == []
+
+
+async def inside(scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+DOOR = GuardMiddleware(inside, a_guard(Rule("GET /x")))
+SHOP: Any = ModuleType("shop")
+SHOP.main = ModuleType("shop.main")
+SHOP.main.app = DOOR
+
+
+async def by_a_modules_name(scope: Scope, receive: Receive, send: Send) -> None:
+    await SHOP.main.app(scope, receive, send)
+
+
+def by_a_name_further_in(environ: Any, start_response: Any) -> Any:
+    def begin() -> object:
+        return DOOR
+
+    return begin()
+
+
+async def handler(account: str) -> object:
+    return DOOR
+
+
+@dataclasses.dataclass
+class Mounted:
+    prefix: str
+    app: object
+
+
+class Holds:
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        by_a_modules_name,
+        by_a_name_further_in,
+        Holds([("/a", inside), ("/b", DOOR)]),
+        Holds({"a": {"/b": [DOOR]}}),
+        Holds([Mounted("/b", DOOR)]),
+        Holds({DOOR}),
+        Holds({"a": ({"b": Mounted("/", DOOR)},)}),
+    ],
+)
+def test_a_dispatcher_of_ones_own_is_looked_through(app: object) -> None:
+    assert [found.guard for found in doors_of(app)] == [DOOR.guard]
+
+
+def test_what_a_handler_names_is_not_what_it_is_served_by() -> None:
+    assert doors_of(handler) == []
+    # Nor does it end nowhere where tables hold themselves.
+    around: list[object] = []
+    around.append(around)
+    assert doors_of(Holds(around)) == []
