@@ -4,18 +4,33 @@ Each instant is an expression in milliseconds that a statement carries, so that 
 twice. Knows nothing of what it is for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import lru_cache
+from typing import Any, Final, Protocol
 
-from sqlalchemy import BigInteger, ColumnElement, cast, extract, func, literal
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    cast,
+    extract,
+    func,
+    literal,
+    select,
+)
 
 
 class Instants(Protocol):
     """The two instants that statements ask for, in Unix milliseconds."""
 
-    def before(self) -> ColumnElement[int]:
-        """From before the state of the database that a statement reads, where it is alone in its transaction."""
+    def look(
+        self, connection: Connection, asked: Select[Any], values: Mapping[str, object]
+    ) -> tuple[Row[Any] | None, int]:
+        """The first row of a statement that is alone in its transaction, and an instant from before the state of the
+        database that it reads."""
         ...
 
     def now(self) -> ColumnElement[int]:
@@ -29,10 +44,14 @@ class ProcessClock:
 
     clock: Callable[[], float]
 
-    def before(self) -> ColumnElement[int]:
-        return literal(int(self.clock() * 1000), BigInteger)
+    def look(
+        self, connection: Connection, asked: Select[Any], values: Mapping[str, object]
+    ) -> tuple[Row[Any] | None, int]:
+        now_ms = int(self.clock() * 1000)
+        return connection.execute(asked, values).first(), now_ms
 
-    now = before
+    def now(self) -> ColumnElement[int]:
+        return literal(int(self.clock() * 1000), BigInteger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +63,11 @@ class ServerClock:
     the driver sends that after the message that took the snapshot.
     """
 
-    def before(self) -> ColumnElement[int]:
-        return _milliseconds(func.transaction_timestamp())
+    def look(
+        self, connection: Connection, asked: Select[Any], values: Mapping[str, object]
+    ) -> tuple[Row[Any] | None, int]:
+        row = connection.execute(_stamped(asked), values).first()
+        return row, connection.execute(_BEFORE).scalar_one() if row is None else row.now_ms
 
     def now(self) -> ColumnElement[int]:
         # As late as can be, and so after whatever lock the transaction had to wait for.
@@ -54,3 +76,12 @@ class ServerClock:
 
 def _milliseconds(timestamp: ColumnElement[object]) -> ColumnElement[int]:
     return cast(func.floor(extract("epoch", timestamp) * 1000), BigInteger)
+
+
+_BEFORE: Final = select(_milliseconds(func.transaction_timestamp()).label("now_ms"))
+
+
+@lru_cache(maxsize=8)
+def _stamped(asked: Select[Any]) -> Select[Any]:
+    # Made once: to put a statement together takes longer than to execute it.
+    return asked.add_columns(_milliseconds(func.transaction_timestamp()).label("now_ms"))

@@ -58,12 +58,9 @@ def find_key_by_id(connection: Connection, question: FindKeyById, _: Instants) -
 
 
 def find_minter(connection: Connection, question: FindMinter, instants: Instants) -> Minter:
-    before = instants.before().label("now_ms")
-    if storable(question.id):
-        row = connection.execute(select(api_keys, before).where(_key.id == question.id)).first()
-        if row is not None:
-            return Minter(rows.key_record(row), row.now_ms)
-    return Minter(None, connection.execute(select(before)).scalar_one())
+    # What the database cannot hold names nothing that is in it.
+    row, now_ms = instants.look(connection, _BY_ID, {"id": question.id if storable(question.id) else ""})
+    return Minter(None if row is None else rows.key_record(row), now_ms)
 
 
 def list_keys(connection: Connection, question: ListKeys, _: Instants) -> tuple[KeyRecord, ...]:
