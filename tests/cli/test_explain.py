@@ -123,7 +123,9 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield f"{name}:app"
-    sys.modules.pop(name, None)
+    module = sys.modules.pop(name, None)
+    if module is not None:
+        module.store.close()
 
 
 def session(run: Run) -> str:
