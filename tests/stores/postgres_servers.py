@@ -71,22 +71,22 @@ class Server:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """While it is entered the server hangs: connections stand, and nobody answers."""
-        processes = self.processes()
-        for process in processes:
-            process.suspend()
+        numbers = [process.pid for process in self.processes()]
         try:
+            _send(numbers, signal.SIGSTOP)
             yield
         finally:
-            for process in processes:
-                # Who served a client that has left meanwhile ends as soon as it goes on.
-                with suppress(psutil.NoSuchProcess):
-                    process.resume()
+            _send(numbers, signal.SIGCONT)
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
         """End it at once, and wait until nobody is left who could write to its files."""
         processes = self.processes()
+        numbers = [process.pid for process in processes]
         os.kill(self.pid, how)
-        psutil.wait_procs(processes[1:], timeout=30)
+        # Nobody who is stopped hears of it.
+        _send(numbers, signal.SIGCONT)
+        _, left = psutil.wait_procs(processes[1:], timeout=30)
+        _send([process.pid for process in left], signal.SIGKILL)
         self._program.end()
 
     def restart(self) -> None:
@@ -99,6 +99,13 @@ class Server:
         os.kill(self.pid, signal.SIGINT)
         self._program.until("database system is shut down")
         self._program.end()
+
+
+def _send(numbers: list[int], what: signal.Signals) -> None:
+    """Send a signal to processes, of which some may have ended: who serves a client goes with it."""
+    for number in numbers:
+        with suppress(ProcessLookupError):
+            os.kill(number, what)
 
 
 @contextmanager
