@@ -314,8 +314,9 @@ async def test_an_applications_exceptions_come_out_as_they_are(client: Connectio
         raise raised
 
     for application, expires_at in ((at_the_end, START), (at_once, START), (in_the_middle, START + 60)):
-        with pytest.raises(type(raised), match="its own"):
+        with pytest.raises(type(raised), match="its own") as caught:
             await serve(client, application, expires_at)
+        assert caught.value.__context__ is None
         client.come({"type": "http.request"})
 
 

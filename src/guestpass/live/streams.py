@@ -48,9 +48,12 @@ class Streams:
         """
         answer = Answer(self, principal, request, receive, send)
         try:
-            answer.host = asyncio.current_task()
+            answer.host, on_asyncio = asyncio.current_task(), True
         except RuntimeError:
-            # Not asyncio, so trio, where what may have to be cancelled needs its scope from the start.
+            on_asyncio = False
+        if not on_asyncio:
+            # So trio, where what may have to be cancelled needs its scope from the start. Not while that is handled:
+            # it would stand in every traceback of the application's.
             await answer.serve_in_company(app, scope)
             return
         try:
