@@ -33,16 +33,17 @@ _LONGEST: Final = 64
 
 
 class Meanings:
-    """What the names of headers mean to the guard whose account header this is: `known` has those that were met."""
+    """What the names of headers mean to the guard whose account header this is, in its canonical spelling: `known` has
+    those that were met."""
 
     def __init__(self, account_header: bytes) -> None:
-        self._account_header = account_header
+        self.account_header: Final = account_header
         self.known: Final[dict[bytes, int]] = {}
 
     def learn(self, name: bytes) -> int:
         """What `name` means. Kept; with too many that strangers have sent, all begin anew."""
         spelled = canonical(name)
-        if spelled == self._account_header:
+        if spelled == self.account_header:
             meaning = ACCOUNT
         elif spelled.startswith(IDENTITY_PREFIX):
             meaning = CLOSER
@@ -167,10 +168,14 @@ class Rehearsed(Presented):
     """The same, presented only to have the decision explained: what comes of it is reported to nobody."""
 
 
-def read(request: Request, account_header: bytes) -> Presented:
-    """What the headers say that matters; `account_header` is canonical."""
-    presented = Presented([], [])
+def read(request: Request, meanings: Meanings) -> Presented:
+    """What the headers say that matters to the guard whose `meanings` these are."""
+    presented, known, account_header = Presented([], []), meanings.known, meanings.account_header
     for name, value in request.headers:
+        meaning = known.get(name)
+        if (meanings.learn(name) if meaning is None else meaning) == NOTHING:
+            # Most of them are, and one look tells.
+            continue
         if b"_" in name:
             name = canonical(name)
         if name == b"authorization":
