@@ -6,7 +6,7 @@ a guard chooses it by `iss` from the issuers it was built with, never from anyth
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Final, TypedDict, Unpack, cast
 
 from guestpass.authenticators import Membership
@@ -28,7 +28,6 @@ from guestpass.tokens import (
     read_claims,
     read_header,
     split,
-    text_claim,
     verify,
 )
 
@@ -38,7 +37,7 @@ _FOREIGN: Final = "it is of another issuer"
 _NO_KEY: Final = "its issuer has no such key"
 
 _STANDINGS: Final = 1_024
-"""What tokens are granted, of which so many ways are remembered."""
+"""What tokens are granted is remembered for so many ways of saying it."""
 
 
 class IssuerSettings(TypedDict, total=False):
@@ -112,7 +111,7 @@ class JwtIssuer:
         self._platform = platform
         self._mode: Mode = mode
         self._mapping = mapping
-        self._standings: dict[object, Standing] = {}
+        self._standings: dict[Hashable, Standing] = {}
         # The header, up to the dot, of the last token that a key verified, and what of it counts: nearly always the
         # next one's too. At first, what no token begins with.
         self._accepted: tuple[str, str, str | None] = "." * (MAX_TOKEN + 1), "", None
@@ -185,7 +184,7 @@ class JwtIssuer:
     def kind_of(self, credential: Credential) -> str | None:
         """``identity_token`` for a JWT whose `iss` is this issuer, None for anything else."""
         token = credential.token
-        return IDENTITY_TOKEN if token is not None and token.issuer == self.issuer else None
+        return IDENTITY_TOKEN if token is not None and token.claims.get("iss") == self.issuer else None
 
     def authenticate(self, credential: Credential, now: float) -> Principal | Refusal | Inquiry[Principal | Refusal]:
         """The principal that a credential of this issuer proves at `now` (Unix seconds), or a refusal.
@@ -194,7 +193,7 @@ class JwtIssuer:
         """
         token = credential.token
         try:
-            if token is None or token.issuer != self.issuer:
+            if token is None or token.claims.get("iss") != self.issuer:
                 raise InvalidToken(_FOREIGN)
             alg, kid = self._profile.check_header(token.header)
             key = self.keys.known(alg, kid)
@@ -235,9 +234,9 @@ class JwtIssuer:
         if not key.algorithms[alg](signing_input, signature):
             raise InvalidToken(BAD_SIGNATURE)
         if header is not None:
-            begin = keep_header(token, header)
-            if begin:
-                self._accepted = begin, alg, kid
+            encoded = token.partition(".")[0]
+            if keep_header(encoded, header):
+                self._accepted = f"{encoded}.", alg, kid
         self._profile.check_claims(claims, instant)
         return claims
 
@@ -274,9 +273,10 @@ class JwtIssuer:
 
     def _principal(self, token: UnverifiedToken, key: VerificationKey, now: float) -> Principal:
         verify(token, key)
-        ends = self._profile.check_claims(token.claims, now)
         claims = token.claims
-        subject = text_claim(claims, "sub")
+        ends = self._profile.check_claims(claims, now)
+        # The profile has seen to it that this is text.
+        subject = cast("str", claims["sub"])
         issued_at = float(cast("float", claims.get("iat", 0)))
         jti = claims.get("jti")
         # Never the token or its digest: where its issuer gave it no name, it is called by what it says.
@@ -284,14 +284,15 @@ class JwtIssuer:
         return Principal.of(self._standing(claims), subject, name, ends, issued_at)
 
     def _standing(self, claims: Mapping[str, object]) -> Standing:
-        granted = self._mapping.read(claims)
-        standing = self._standings.get(granted)
+        """What the claims grant: read once for all tokens that say the same in every claim that the mapping reads."""
+        said = self._mapping.said(claims)
+        standing = self._standings.get(said)
         if standing is None:
             if len(self._standings) >= _STANDINGS:
                 self._standings.clear()
-            accounts, roles, components = granted
+            accounts, roles, components = self._mapping.read(claims)
             grant = Grant(self._platform, self._mode, accounts, components, roles)
-            standing = self._standings[granted] = Standing(IDENTITY_TOKEN, grant, self.issuer)
+            standing = self._standings[said] = Standing(IDENTITY_TOKEN, grant, self.issuer)
         return standing
 
 
