@@ -8,8 +8,7 @@ import copy
 import hashlib
 import logging
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias, cast
+from typing import NamedTuple, Protocol, TypeAlias, cast
 
 from guestpass.authenticators import Authenticator, Authenticators
 from guestpass.authorize import noun
@@ -65,8 +64,7 @@ class Recalls(Protocol):
     def knew(self, key: bytes) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
+class _Attempt(NamedTuple):
     """One credential on its way to a verdict: whose it is, and what had been heard when it set out."""
 
     authenticator: Authenticator
@@ -137,11 +135,12 @@ class Prover:
         except (Refused, Unavailable) as problem:
             verdict = refusal_of(problem, kind)
         attempt = _Attempt(authenticator, kind, key, *seen)
-        if isinstance(verdict, Generator):
-            verdict = self._looked_up(verdict, attempt)
-        elif isinstance(verdict, Principal):
+        if isinstance(verdict, Principal):
             verdict = self._unless_ended(verdict, attempt)
-        if isinstance(verdict, Generator):
+        elif isinstance(verdict, Generator):
+            verdict = self._looked_up(verdict, attempt)
+        # What is a generator takes longer to tell than what is none, and most are none.
+        if not isinstance(verdict, Principal) and isinstance(verdict, Generator):
             return self._look_up(verdict, attempt, presented)
         return self._settle(verdict, attempt, presented)
 
@@ -202,7 +201,7 @@ class Prover:
             if not isinstance(proof, Principal):
                 return proof
             stands = self._unless_ended(proof, attempt)
-            return (yield from stands) if isinstance(stands, Generator) else stands
+            return stands if isinstance(stands, Principal | Refusal) else (yield from stands)
         except (Refused, Unavailable) as problem:
             return refusal_of(problem, attempt.kind)
 
@@ -210,20 +209,20 @@ class Prover:
         authenticator = attempt.authenticator
         home, looked_up = getattr(authenticator, "feed", None), getattr(authenticator, "looks_up", False) is True
         ended = self._endings.ended(principal, home, looked_up, self._clock())
-        if isinstance(ended, Generator):
-            return _once_told(ended, principal)
-        return revoked(principal) if ended else principal
+        if ended is False:
+            return principal
+        return revoked(principal) if ended is True else _once_told(ended, principal)
 
     def _settle(self, proof: Proof, attempt: _Attempt, presented: Presented) -> Proof:
         kind = attempt.kind
         if isinstance(proof, Refusal):
             return self._refuse(proof, kind, presented)
-        if not isinstance(proof, Principal) or proof.kind != kind:
+        if not isinstance(proof, Principal) or proof.standing.kind != kind:
             raise TypeError(
                 f"an authenticator of {kind!r} answered {type(proof).__name__}, not a Principal of that kind"
             )
         now = self._clock()
-        if proof.mode != self._mode:
+        if proof.standing.grant.mode != self._mode:
             return self._refuse(invalid(proof, wrong_mode(self._mode)), kind, presented)
         if not now < proof.expires_at:
             # It ended while it was looked up.
@@ -302,10 +301,12 @@ def _missing(presented: Presented) -> Refusal:
 
 def _presentable(principal: Principal, presented: Presented) -> Proof:
     """Whether this principal's credential may come from where it came from."""
+    if principal.standing.placeless:
+        return principal
     if principal.kind == SECRET_KEY:
         if presented.in_browser and presented.origin not in principal.origins:
             return secret_key_in_browser(principal, presented)
-    elif principal.origins and presented.origin not in principal.origins:
+    elif presented.origin not in principal.origins:
         because = f"it works from {', '.join(sorted(principal.origins))}, and the request is {whence(presented)}"
         return invalid(principal, because, "It does not work from this origin.")
     return principal
