@@ -156,7 +156,8 @@ class Principal:
     ) -> None:
         endless = grant.until(math.inf)
         standing = Standing(kind, endless, issuer, minted_by, origins, secret_digest, signing_key)
-        self._fill(standing, subject, credential_id, issued_at, grant.expires_at, metadata, narrowed_from)
+        rare = None if metadata is NO_METADATA and narrowed_from is None else (metadata, narrowed_from)
+        self._fill(standing, subject, credential_id, issued_at, grant.expires_at, rare)
 
     @staticmethod
     def of(
@@ -165,11 +166,10 @@ class Principal:
         credential_id: str,
         expires_at: float,
         issued_at: float,
-        metadata: Mapping[str, object] = NO_METADATA,
     ) -> "Principal":
         """The principal of one credential of a standing."""
         principal = object.__new__(Principal)
-        principal._fill(standing, subject, credential_id, issued_at, expires_at, metadata, None)
+        principal._fill(standing, subject, credential_id, issued_at, expires_at, None)
         return principal
 
     def _fill(
@@ -179,8 +179,7 @@ class Principal:
         credential_id: str,
         issued_at: float,
         expires_at: float,
-        metadata: Mapping[str, object],
-        narrowed_from: "Principal | None",
+        rare: "tuple[Mapping[str, object], Principal | None] | None",
     ) -> None:
         put = object.__setattr__
         put(self, "standing", standing)
@@ -188,7 +187,7 @@ class Principal:
         put(self, "credential_id", credential_id)
         put(self, "issued_at", issued_at)
         put(self, "expires_at", expires_at)
-        put(self, "_rare", None if metadata is NO_METADATA and narrowed_from is None else (metadata, narrowed_from))
+        put(self, "_rare", rare)
 
     @property
     def kind(self) -> str:
@@ -328,17 +327,9 @@ class Remembered(Principal):
     def __init__(self, proved: Principal, standing: Standing, until: float, versions: tuple[int, ...]) -> None:
         account = standing.account
         subject = account if account is not None and account == proved.subject else proved.subject
-        self._fill(
-            standing,
-            subject,
-            proved.credential_id,
-            proved.issued_at,
-            proved.expires_at,
-            proved.metadata,
-            proved.narrowed_from,
-        )
+        self._fill(standing, subject, proved.credential_id, proved.issued_at, proved.expires_at, proved._rare)
         object.__setattr__(self, "until", until)
-        self.seen(versions)
+        object.__setattr__(self, "versions", versions)
 
     def seen(self, versions: tuple[int, ...]) -> None:
         """Remember that it still stands as of `versions`."""

@@ -8,7 +8,8 @@ import copy
 import hashlib
 import logging
 from collections.abc import Callable, Generator
-from typing import NamedTuple, Protocol, TypeAlias, cast
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, cast
 
 from guestpass.authenticators import Authenticator, Authenticators
 from guestpass.authorize import noun
@@ -64,7 +65,8 @@ class Recalls(Protocol):
     def knew(self, key: bytes) -> bool: ...
 
 
-class _Attempt(NamedTuple):
+@dataclass(slots=True)
+class _Attempt:
     """One credential on its way to a verdict: whose it is, and what had been heard when it set out."""
 
     authenticator: Authenticator
@@ -115,8 +117,8 @@ class Prover:
         credential = _one_credential(presented)
         if not isinstance(credential, Credential):
             return credential
-        if key is not None and credential.protocol is None and presented.authorization[0] != _header(credential.text):
-            key = hashlib.sha256(_header(credential.text)).digest()
+        if key is not None and credential.protocol is None and not _is_spelled_as_kept(presented, credential):
+            key = hashlib.sha256(b"Bearer " + credential.text.encode()).digest()
             if (proof := self._recalled(key, now)) is not None:
                 return _presentable(proof, presented) if isinstance(proof, Principal) else proof
         authenticator = self._authenticators.of(credential)
@@ -129,12 +131,11 @@ class Prover:
             more = f"A credential of this kind does not come as the subprotocol {credential.protocol}."
             return self._refuse(Refusal("credential_malformed", noun(kind), more), kind, presented)
         UPKEEP.start()
-        seen = self._cache.generation, self._endings.versions
+        attempt = _Attempt(authenticator, kind, key, self._cache.generation, self._endings.versions)
         try:
             verdict = authenticator.authenticate(credential, now)
         except (Refused, Unavailable) as problem:
             verdict = refusal_of(problem, kind)
-        attempt = _Attempt(authenticator, kind, key, *seen)
         if isinstance(verdict, Principal):
             verdict = self._unless_ended(verdict, attempt)
         elif isinstance(verdict, Generator):
@@ -262,10 +263,11 @@ def _cache_key(presented: Presented) -> bytes | None:
     return hashlib.sha256("\0".join(presented.pair).encode()).digest() + b"\0"
 
 
-def _header(text: str) -> bytes:
-    """The header that a credential is remembered by, however it was spelled: one credential has one place in the
-    cache."""
-    return b"Bearer " + text.encode()
+def _is_spelled_as_kept(presented: Presented, credential: Credential) -> bool:
+    """Whether this is the header that the credential is remembered by, however it was spelled: one credential has one
+    place in the cache. It is part of the header, so that there is nothing else where there is no room."""
+    header = presented.authorization[0]
+    return len(header) == len(b"Bearer ") + len(credential.text) and header.startswith(b"Bearer ")
 
 
 def _one_credential(presented: Presented) -> Credential | Refusal:

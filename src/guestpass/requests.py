@@ -37,18 +37,13 @@ class Meanings:
     those that were met."""
 
     def __init__(self, account_header: bytes) -> None:
-        self.account_header: Final = account_header
+        self._account_header: Final = account_header
         self.known: Final[dict[bytes, int]] = {}
 
     def learn(self, name: bytes) -> int:
         """What `name` means. Kept; with too many that strangers have sent, all begin anew."""
         spelled = canonical(name)
-        if spelled == self.account_header:
-            meaning = ACCOUNT
-        elif spelled.startswith(IDENTITY_PREFIX):
-            meaning = CLOSER
-        else:
-            meaning = _READ.get(spelled, NOTHING)
+        meaning = self.spelled(spelled)
         if meaning != NOTHING and name != spelled:
             meaning = CLOSER
         if len(name) <= _LONGEST:
@@ -57,6 +52,12 @@ class Meanings:
                 self.known.clear()
             self.known[name] = meaning
         return meaning
+
+    def spelled(self, name: bytes) -> int:
+        """What a name means that is canonical."""
+        if name == self._account_header:
+            return ACCOUNT
+        return CLOSER if name.startswith(IDENTITY_PREFIX) else _READ.get(name, NOTHING)
 
 
 def canonical(name: bytes) -> bytes:
@@ -170,22 +171,24 @@ class Rehearsed(Presented):
 
 def read(request: Request, meanings: Meanings) -> Presented:
     """What the headers say that matters to the guard whose `meanings` these are."""
-    presented, known, account_header = Presented([], []), meanings.known, meanings.account_header
+    presented, known = Presented([], []), meanings.known
     for name, value in request.headers:
         meaning = known.get(name)
-        if (meanings.learn(name) if meaning is None else meaning) == NOTHING:
-            # Most of them are, and one look tells.
+        if meaning is None:
+            meaning = meanings.learn(name)
+        if meaning == NOTHING:
             continue
-        if b"_" in name:
+        if meaning == CLOSER and b"_" in name:
             name = canonical(name)
-        if name == b"authorization":
+            meaning = meanings.spelled(name)
+        if meaning == AUTHORIZATION:
             presented.authorization.append(value)
-        elif name == account_header:
+        elif meaning == ACCOUNT:
             presented.accounts.append(value.strip(b" \t").decode("latin-1"))
-        elif name == b"origin":
-            presented.origin, presented.in_browser = value.decode("latin-1"), True
-        elif name == b"sec-fetch-site":
+        elif meaning == BROWSER:
             presented.in_browser = True
+            if name == b"origin":
+                presented.origin = value.decode("latin-1")
         elif name == b"access-control-request-method":
             presented.preflight = request.method == "OPTIONS"
     if request.method == WEBSOCKET:

@@ -178,7 +178,7 @@ class RevocationList:
         """
         if principal.kind in KEYS:
             return self.latest(names) == FOREVER_MS
-        latest, epoch = self.latest(names) or 0, self.epoch
+        latest, epoch = (self.latest(names) or 0) if names else 0, self.epoch
         if epoch is not None and not (signed_here or epoch.after_loss):
             # No matter how old it is.
             epoch = None
