@@ -153,7 +153,9 @@ def _values(value: object, separator: str | None) -> Sequence[str]:
 
 def _texts(value: object) -> tuple[str, ...]:
     """What of an array is text, which is all that counts; nothing where it is none."""
-    return tuple([one for one in value if isinstance(one, str)]) if isinstance(value, list) else ()
+    if not isinstance(value, list):
+        return ()
+    return tuple([one for one in cast("list[object]", value) if isinstance(one, str)])
 
 
 def _is_component(value: object) -> bool:

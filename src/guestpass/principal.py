@@ -5,7 +5,7 @@ Knows the kinds of credential and what the application is told of a caller. Know
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import FrozenInstanceError, dataclass, field, replace
 from types import MappingProxyType
@@ -181,13 +181,12 @@ class Principal:
         expires_at: float,
         rare: "tuple[Mapping[str, object], Principal | None] | None",
     ) -> None:
-        put = object.__setattr__
-        put(self, "standing", standing)
-        put(self, "subject", subject)
-        put(self, "credential_id", credential_id)
-        put(self, "issued_at", issued_at)
-        put(self, "expires_at", expires_at)
-        put(self, "_rare", rare)
+        _put_standing(self, standing)
+        _put_subject(self, subject)
+        _put_credential_id(self, credential_id)
+        _put_issued_at(self, issued_at)
+        _put_expires_at(self, expires_at)
+        _put_rare(self, rare)
 
     @property
     def kind(self) -> str:
@@ -315,6 +314,19 @@ class Principal:
         return f"Principal({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
+def _slot(of: type[Principal], name: str) -> Callable[[Principal, object], None]:
+    """What fills a slot of a principal that is being made, in half the time that `object.__setattr__` takes."""
+    return getattr(of, name).__set__  # type: ignore[no-any-return]
+
+
+_put_standing: Final = _slot(Principal, "standing")
+_put_subject: Final = _slot(Principal, "subject")
+_put_credential_id: Final = _slot(Principal, "credential_id")
+_put_issued_at: Final = _slot(Principal, "issued_at")
+_put_expires_at: Final = _slot(Principal, "expires_at")
+_put_rare: Final = _slot(Principal, "_rare")
+
+
 class Remembered(Principal):
     """A principal in a guard's memory: `until` when the verdict on it is good (Unix seconds), and as of which
     `versions` of the lists of endings. One object for all three, since there may be a million of them."""
@@ -328,9 +340,13 @@ class Remembered(Principal):
         account = standing.account
         subject = account if account is not None and account == proved.subject else proved.subject
         self._fill(standing, subject, proved.credential_id, proved.issued_at, proved.expires_at, proved._rare)
-        object.__setattr__(self, "until", until)
-        object.__setattr__(self, "versions", versions)
+        _put_until(self, until)
+        _put_versions(self, versions)
 
     def seen(self, versions: tuple[int, ...]) -> None:
         """Remember that it still stands as of `versions`."""
-        object.__setattr__(self, "versions", versions)
+        _put_versions(self, versions)
+
+
+_put_until: Final = _slot(Remembered, "until")
+_put_versions: Final = _slot(Remembered, "versions")

@@ -9,7 +9,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, cast
+from typing import Protocol, TypeAlias
 
 from guestpass.authenticators import Authenticator, Authenticators
 from guestpass.authorize import noun
@@ -228,7 +228,7 @@ class Prover:
         if not now < proof.expires_at:
             # It ended while it was looked up.
             return self._refuse(expired(proof), kind, presented)
-        good_for = cast("float", getattr(attempt.authenticator, "good_for", self._recheck))
+        good_for: float = getattr(attempt.authenticator, "good_for", self._recheck)
         until = min(proof.expires_at, now + good_for)
         principal = Remembered(proof, self._standings.of(proof.standing), until, attempt.versions)
         if attempt.key is not None:
@@ -283,12 +283,13 @@ def _one_credential(presented: Presented) -> Credential | Refusal:
 
 
 def _credential(text: str, protocol: str | None) -> Credential:
-    if text[0] == "e" and text.count(".") == 2:
+    if text[0] == "e":
         try:
             return Credential(text, protocol, read_token(text))
         except InvalidToken as invalid:
-            log.debug("a token could not be read: %s", invalid.reason)
-            return Credential(text, protocol, unreadable=invalid.reason)
+            if text.count(".") == 2:
+                log.debug("a token could not be read: %s", invalid.reason)
+                return Credential(text, protocol, unreadable=invalid.reason)
     return Credential(text, protocol)
 
 

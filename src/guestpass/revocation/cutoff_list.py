@@ -176,7 +176,7 @@ class RevocationList:
         one's own that does not say when it was minted is its authenticator's to end after a loss. A key has ended only
         where it was revoked: any other cut-off of its name ends what it minted.
         """
-        if principal.kind in KEYS:
+        if principal.standing.kind in KEYS:
             return self.latest(names) == FOREVER_MS
         latest, epoch = (self.latest(names) or 0) if names else 0, self.epoch
         if epoch is not None and not (signed_here or epoch.after_loss):

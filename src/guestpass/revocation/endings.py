@@ -57,7 +57,7 @@ class Endings:
         """
         if now < self.trusted_until:
             return self._listed(principal, home)
-        if principal.kind in KEYS:
+        if principal.standing.kind in KEYS:
             # Its record was just looked at; the lists may know more, after a store went back to an older copy.
             return self._listed(principal, home)
         return self._ask(principal, home, looked_up)
@@ -83,7 +83,7 @@ class Endings:
 
     def _listed(self, principal: Principal, home: RevocationFeed | None) -> bool:
         names: tuple[str, ...] = ()
-        signed = principal.kind == SIGNED_TOKEN
+        signed = principal.standing.kind == SIGNED_TOKEN
         for feed in self.feeds:
             # Where nothing was ended, there is nothing to look for by name.
             if not names and len(feed.list):
