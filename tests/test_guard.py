@@ -605,12 +605,12 @@ def test_a_key_by_header_on_a_socket_is_a_backends(house: House) -> None:
 
 
 def test_requests_and_what_they_present_show_no_credential(house: House) -> None:
-    from guestpass.requests import Meanings, read
+    from guestpass.requests import meanings_of_request, read
 
     secret = house.session()
     for shown in (asking(secret), request_of(socket_scope("/v1/events", {}, ["client_secret", secret]))):
         assert secret not in repr(shown)
-        assert secret not in repr(read(shown, Meanings(b"account-id")))
+        assert secret not in repr(read(shown, meanings_of_request(b"account-id")))
 
 
 def test_the_same_key_is_looked_up_by_its_digest_alone() -> None:

@@ -3,7 +3,7 @@
 Knows which headers matter to a decision, and how two spellings of one header are the same.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 from urllib.parse import parse_qsl, quote, unquote
@@ -33,19 +33,15 @@ _LONGEST: Final = 64
 
 
 class Meanings:
-    """What the names of headers mean to the guard whose account header this is, in its canonical spelling: `known` has
-    those that were met."""
+    """What the names of headers mean, by `meaning_of` them: `known` has those that were met."""
 
-    def __init__(self, account_header: bytes) -> None:
-        self._account_header: Final = account_header
+    def __init__(self, meaning_of: Callable[[bytes], int]) -> None:
+        self._meaning_of = meaning_of
         self.known: Final[dict[bytes, int]] = {}
 
     def learn(self, name: bytes) -> int:
         """What `name` means. Kept; with too many that strangers have sent, all begin anew."""
-        spelled = canonical(name)
-        meaning = self.spelled(spelled)
-        if meaning != NOTHING and name != spelled:
-            meaning = CLOSER
+        meaning = self._meaning_of(name)
         if len(name) <= _LONGEST:
             if len(self.known) >= _KEPT:
                 # Not full for good: the usual names are met again at once.
@@ -53,11 +49,21 @@ class Meanings:
             self.known[name] = meaning
         return meaning
 
-    def spelled(self, name: bytes) -> int:
-        """What a name means that is canonical."""
-        if name == self._account_header:
-            return ACCOUNT
-        return CLOSER if name.startswith(IDENTITY_PREFIX) else _READ.get(name, NOTHING)
+
+def meanings_of_request(account_header: bytes) -> Meanings:
+    """What a request's headers mean to the guard whose account header this is."""
+
+    def meaning_of(name: bytes) -> int:
+        spelled = canonical(name)
+        if spelled == account_header:
+            meaning = ACCOUNT
+        elif spelled.startswith(IDENTITY_PREFIX):
+            meaning = CLOSER
+        else:
+            meaning = _READ.get(spelled, NOTHING)
+        return CLOSER if meaning != NOTHING and name != spelled else meaning
+
+    return Meanings(meaning_of)
 
 
 def canonical(name: bytes) -> bytes:
@@ -180,7 +186,7 @@ def read(request: Request, meanings: Meanings) -> Presented:
             continue
         if meaning == CLOSER and b"_" in name:
             name = canonical(name)
-            meaning = meanings.spelled(name)
+            meaning = meanings.learn(name)
         if meaning == AUTHORIZATION:
             presented.authorization.append(value)
         elif meaning == ACCOUNT:

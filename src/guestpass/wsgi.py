@@ -95,7 +95,9 @@ class GuardMiddleware:
                 self._watched, self._policy = watched_by(self.guard), self.guard.policy
             request = request_of(environ, self._watched)
             environ[JUDGED_KEY] = (request.method, request.path)
-            recalled = self.guard.recall(request)
+            recalled = self.guard.recall(
+                request.method, request.path, request.whole_path, request.raw_path, request.headers
+            )
             if recalled is not None:
                 return recalled, request
             if self._preflight and is_preflight(environ) and self.guard.reads_one_way(request):
