@@ -233,7 +233,7 @@ class Prover:
         principal = Remembered(proof, self._standings.of(proof.standing), until, attempt.versions)
         if attempt.key is not None:
             self._keep(attempt.key, principal, attempt.generation)
-        return _presentable(principal, presented)
+        return principal if principal.standing.placeless else _presentable(principal, presented)
 
     def _refuse(self, refusal: Refusal, kind: str, presented: Presented) -> Refusal:
         """A secret key in a browser is told to be one, valid or not; an outage stays an outage."""
@@ -304,12 +304,10 @@ def _missing(presented: Presented) -> Refusal:
 
 def _presentable(principal: Principal, presented: Presented) -> Proof:
     """Whether this principal's credential may come from where it came from."""
-    if principal.standing.placeless:
-        return principal
     if principal.kind == SECRET_KEY:
         if presented.in_browser and presented.origin not in principal.origins:
             return secret_key_in_browser(principal, presented)
-    elif presented.origin not in principal.origins:
+    elif principal.origins and presented.origin not in principal.origins:
         because = f"it works from {', '.join(sorted(principal.origins))}, and the request is {whence(presented)}"
         return invalid(principal, because, "It does not work from this origin.")
     return principal
