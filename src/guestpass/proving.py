@@ -136,11 +136,13 @@ class Prover:
             verdict = authenticator.authenticate(credential, now)
         except (Refused, Unavailable) as problem:
             verdict = refusal_of(problem, kind)
+        if isinstance(verdict, Refusal):
+            return self._refuse(verdict, kind, presented)
+        # What is a generator takes ten times as long to tell as what is a principal.
         if isinstance(verdict, Principal):
             verdict = self._unless_ended(verdict, attempt)
         elif isinstance(verdict, Generator):
             verdict = self._looked_up(verdict, attempt)
-        # What is a generator takes longer to tell than what is none, and most are none.
         if not isinstance(verdict, Principal) and isinstance(verdict, Generator):
             return self._look_up(verdict, attempt, presented)
         return self._settle(verdict, attempt, presented)
@@ -272,11 +274,12 @@ def _is_spelled_as_kept(presented: Presented, credential: Credential) -> bool:
 
 def _one_credential(presented: Presented) -> Credential | Refusal:
     text, pair = from_header(presented.authorization), presented.pair
-    for refusal in (text, pair):
-        if isinstance(refusal, Refusal):
-            return refusal
-    if pair is None or isinstance(pair, Refusal):
-        return _missing(presented) if text is None or isinstance(text, Refusal) else _credential(text, None)
+    if isinstance(text, Refusal):
+        return text
+    if pair is None:
+        return _missing(presented) if text is None else _credential(text, None)
+    if isinstance(pair, Refusal):
+        return pair
     if text is not None:
         return Refusal("credential_malformed", more="There is one in the header and one among the subprotocols.")
     return _credential(pair[1], pair[0])

@@ -146,16 +146,19 @@ def _items(headers: HeaderItems) -> Iterable[tuple[str, str]]:
 
 def reads_one_way(request: Request, rule: Rule | None) -> bool:
     """Whether nobody could take the path of a request, which is for `rule`, for another."""
-    path = request.path
+    path, whole, raw = request.path, request.whole_path, request.raw_path
     if path is None:
         return False
-    trouble = paths.trouble(request.whole_path, request.raw_path)
+    if rule is not None and whole == rule.literal and (raw is None or len(raw) == len(whole)):
+        # Such a path was looked at when the rule was made.
+        return True
+    trouble = paths.trouble(whole, raw)
     if trouble is None:
         return True
-    if trouble == "ambiguous" or rule is None or not rule.encoded_slashes or request.raw_path is None:
+    if trouble == "ambiguous" or rule is None or not rule.encoded_slashes or raw is None:
         return False
-    above = request.whole_path.count("/") - path.count("/")
-    return paths.raw_prefix_agrees(request.whole_path, request.raw_path, above + len(rule.segments))
+    above = whole.count("/") - path.count("/")
+    return paths.raw_prefix_agrees(whole, raw, above + len(rule.segments))
 
 
 @dataclass(slots=True)
