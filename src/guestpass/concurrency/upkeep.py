@@ -71,9 +71,10 @@ class Upkeep:
                     self._thread = threading.Thread(target=self._run, name="guestpass-upkeep", daemon=True)
                     self._thread.start()
             except RuntimeError:
-                self._thread = None
                 log.warning("no thread for background work: what it feeds goes stale", exc_info=True)
             finally:
+                if self._thread is not None and not self._thread.is_alive():
+                    self._thread = None
                 self._lock.release()
 
     def run_due(self, now: float) -> float:
