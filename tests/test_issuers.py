@@ -360,14 +360,16 @@ def test_what_says_the_same_is_granted_the_same(
 
 def test_what_is_granted_is_read_once_for_all_that_say_the_same() -> None:
     one = issuer(mapping=ClaimMapping(roles=Claim("groups", ANY), accounts=Claim("org", ANY)))
-    first, same, more = (
+    first, same, otherwise, more = (
         authenticated(one, signed(org="acct_1", groups=groups, sub=sub))
-        for groups, sub in ((["agent"], "a"), (["agent", 1], "b"), (["agent", "admin"], "a"))
+        for groups, sub in ((["agent"], "a"), (["agent", 1], "b"), ("agent", "a"), (["agent", "admin"], "a"))
     )
     assert isinstance(first, Principal)
     assert isinstance(same, Principal)
+    assert isinstance(otherwise, Principal)
     assert isinstance(more, Principal)
-    assert same.standing is first.standing
+    assert same.standing is first.standing is otherwise.standing
+    assert (len(one._by_said), len(one._by_granted)) == (3, 2)
     assert more.grant.roles == frozenset({"agent", "admin"})
 
 
@@ -376,7 +378,8 @@ def test_what_was_said_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPat
     one = issuer(mapping=ClaimMapping(accounts=Claim("org", ANY)))
     for number in range(20):
         assert isinstance(authenticated(one, signed(org=f"acct_{number}")), Principal)
-        assert len(one._standings) <= 4
+        assert len(one._by_said) <= 4
+        assert len(one._by_granted) <= 4
 
 
 @pytest.mark.parametrize(

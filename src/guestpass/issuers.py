@@ -36,7 +36,7 @@ _FOREIGN: Final = "it is of another issuer"
 _NO_KEY: Final = "its issuer has no such key"
 
 _STANDINGS: Final = 1_024
-"""What tokens are granted is remembered for so many ways of saying it."""
+"""What tokens are granted, of which so many ways are remembered, and as many ways of saying it."""
 
 
 class IssuerSettings(TypedDict, total=False):
@@ -110,7 +110,8 @@ class JwtIssuer:
         self._platform = platform
         self._mode: Mode = mode
         self._mapping = mapping
-        self._standings: dict[Hashable, Standing] = {}
+        self._by_said: dict[Hashable, Standing] = {}
+        self._by_granted: dict[Hashable, Standing] = {}
         # The header, up to the dot, of the last token that a key verified, and what of it counts: nearly always the
         # next one's too. At first, what no token begins with.
         self._accepted: tuple[str, str, str | None] = "." * (MAX_TOKEN + 1), "", None
@@ -285,16 +286,26 @@ class JwtIssuer:
         return Principal.of(self._standing(claims), subject, name, ends, issued_at)
 
     def _standing(self, claims: Mapping[str, object]) -> Standing:
-        """What the claims grant: read once for all tokens that say the same in every claim that the mapping reads."""
+        """What the claims grant: read once for all tokens that say the same in every claim that the mapping reads, and
+        made once for all that are granted the same."""
         said = self._mapping.said(claims)
-        standing = self._standings.get(said)
+        standing = self._by_said.get(said)
         if standing is None:
-            if len(self._standings) >= _STANDINGS:
-                self._standings.clear()
-            accounts, roles, components = self._mapping.read(claims)
-            grant = Grant(self._platform, self._mode, accounts, components, roles)
-            standing = self._standings[said] = Standing(IDENTITY_TOKEN, grant, self.issuer)
+            granted = self._mapping.read(claims)
+            standing = self._by_granted.get(granted)
+            if standing is None:
+                accounts, roles, components = granted
+                grant = Grant(self._platform, self._mode, accounts, components, roles)
+                standing = _kept(self._by_granted, granted, Standing(IDENTITY_TOKEN, grant, self.issuer))
+            _kept(self._by_said, said, standing)
         return standing
+
+
+def _kept(standings: dict[Hashable, Standing], by: Hashable, standing: Standing) -> Standing:
+    if len(standings) >= _STANDINGS:
+        standings.clear()
+    standings[by] = standing
+    return standing
 
 
 def _groups(table: Mapping[str, str | Collection[str]] | None) -> tuple[Source, ...]:
