@@ -10,15 +10,13 @@ from anyio.abc import TaskGroup
 
 from guestpass.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from guestpass.live.life import in_company
-from guestpass.live.streams import Asked, Host, Stream, Streams
+from guestpass.live.long_answers import ANSWERS, CONTENT_TYPE, VARIES
+from guestpass.live.streams import Host, Stream, Streams
 from guestpass.principal import Principal
 from guestpass.problems import VARY, vary_by_credential
-from guestpass.requests import Meanings
+from guestpass.requests import NOTHING, Asked, Meanings
 
-NOTHING, CONTENT_TYPE, VARIES = range(3)
-"""What the name of an answer's header means here."""
-
-_meanings = Meanings(lambda name: {b"content-type": CONTENT_TYPE, b"vary": VARIES}.get(name.lower(), NOTHING))
+_meanings = Meanings[bytes](lambda name: ANSWERS.get(name.lower().decode("latin-1"), NOTHING))
 
 
 class Answer:
