@@ -28,8 +28,9 @@ IDENTITY_PREFIX: Final = b"guestpass-"
 NOTHING, AUTHORIZATION, ACCOUNT, BROWSER, CLOSER = range(5)
 """What the name of a header means to a guard; `CLOSER`: that it takes `read` to tell."""
 
-_KEPT: Final = 512
-_LONGEST: Final = 64
+MOST_NAMES: Final = 512
+LONGEST_NAME: Final = 64
+"""Names of headers that are remembered at a time, and bytes of each: strangers choose them."""
 
 
 class Meanings(Generic[AnyStr]):
@@ -42,8 +43,8 @@ class Meanings(Generic[AnyStr]):
     def learn(self, name: AnyStr) -> int:
         """What `name` means. Kept; with too many that strangers have sent, all begin anew."""
         meaning = self._meaning_of(name)
-        if len(name) <= _LONGEST:
-            if len(self.known) >= _KEPT:
+        if len(name) <= LONGEST_NAME:
+            if len(self.known) >= MOST_NAMES:
                 # Not full for good: the usual names are met again at once.
                 self.known.clear()
             self.known[name] = meaning

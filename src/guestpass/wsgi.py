@@ -25,7 +25,7 @@ from guestpass.problems import Answer as Rendered
 from guestpass.problems import Renderer, render
 from guestpass.proving import Proof
 from guestpass.refusals import Refusal
-from guestpass.requests import IDENTITY_PREFIX, Asked, Request, canonical
+from guestpass.requests import IDENTITY_PREFIX, LONGEST_NAME, MOST_NAMES, Asked, Request, canonical
 
 __all__ = ["ExcInfo", "GuardMiddleware", "StartResponse", "WSGIApplication", "WSGIEnvironment"]
 
@@ -36,8 +36,6 @@ JUDGED_KEY: Final = "guestpass.judged"
 
 LOOKED_AT: Final = (b"authorization", b"origin", b"sec-fetch-site", b"access-control-request-method")
 """The headers that every guard looks at: see `guestpass.requests.read`."""
-
-_KEPT, _LONGEST = 512, 64
 
 _IDENTITY: Final = "HTTP_" + IDENTITY_PREFIX.decode().upper().replace("-", "_")
 
@@ -121,10 +119,10 @@ class GuardMiddleware:
         """Take out the headers that only the guard sets, and remember of the others that they are none of them."""
         for key in [key for key in environ if key.startswith(_IDENTITY)]:
             del environ[key]
-        if len(self._harmless) > _KEPT:
+        if len(self._harmless) > MOST_NAMES:
             # Strangers' headers are among them. The usual ones are met again at once.
             self._harmless.clear()
-        self._harmless.update(key for key in environ if len(key) <= _LONGEST)
+        self._harmless.update(key for key in environ if len(key) <= LONGEST_NAME)
 
     def _decide(self, guard: Decides, request: Request) -> Proof:
         try:

@@ -15,6 +15,7 @@ from guestpass.errors import ConnectionEnded
 from guestpass.guard import Guard
 from guestpass.live.long_answers import ANSWERS, CONTENT_TYPE, LOOK_AGAIN, VARIES, LongAnswers
 from guestpass.principal import Principal
+from guestpass.problems import varies_by_credential
 from guestpass.requests import NOTHING, Asked, Meanings, Request
 
 ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
@@ -27,8 +28,8 @@ _meanings = Meanings[str](lambda name: ANSWERS.get(name.lower(), NOTHING))
 
 def vary_by_credential(headers: Headers) -> Headers:
     """`headers` with ``Vary: Authorization`` merged in, as `guestpass.problems` has it for bytes."""
-    named = [field.strip().lower() for name, value in headers if name.lower() == "vary" for field in value.split(",")]
-    return headers if "authorization" in named or "*" in named else [*headers, VARY]
+    said = varies_by_credential(value for name, value in headers if name.lower() == "vary")
+    return headers if said else [*headers, VARY]
 
 
 class Streams:
