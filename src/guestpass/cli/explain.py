@@ -7,7 +7,7 @@ Knows how a request is written down on a command line, and where its credential 
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Final
 
 from guestpass.cli import application, arguments
@@ -30,7 +30,7 @@ def explain(asked: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _guard(asked: argparse.Namespace) -> Iterator[tuple[Guard, str]]:
+def _guard(asked: argparse.Namespace) -> Generator[tuple[Guard, str], None, None]:
     """The guard that would decide on this request, and what stands before the paths of its rules."""
     named: str = asked.application
     if named.endswith(application.SETTINGS):

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from guestpass.cli import store as stores
 from guestpass.cli.settings_file import read_file
@@ -12,7 +12,7 @@ from guestpass.service.settings import Settings, read_settings
 
 
 @contextlib.contextmanager
-def looked_at(settings: Settings) -> Iterator[Service]:
+def looked_at(settings: Settings) -> Generator[Service, None, None]:
     """What these settings describe."""
     url = store_url(settings)
     if not url.startswith("memory:"):
@@ -23,7 +23,7 @@ def looked_at(settings: Settings) -> Iterator[Service]:
 
 
 @contextlib.contextmanager
-def opened(file: str) -> Iterator[Service]:
+def opened(file: str) -> Generator[Service, None, None]:
     """What a settings file describes."""
     with looked_at(read_settings(read_file(file), file, os.environ)) as service:
         yield service
