@@ -52,15 +52,21 @@ class Answer:
             # They are any iterable, which may be read but once.
             answers, headers = self._streams.answers, [*(message.get("headers") or ())]
             long, varies = answers.all, False
-            for name, value in headers:
-                meaning = _meanings.known.get(name)
-                if meaning is None:
-                    meaning = _meanings.learn(name)
-                if meaning == CONTENT_TYPE:
-                    known = answers.known.get(value)
-                    long = long or (answers.learn(value) if known is None else known)
-                elif meaning == VARIES:
-                    varies = True
+            meanings = _meanings.known
+            try:
+                for name, value in headers:
+                    meaning = meanings[name]
+                    if not meaning:
+                        continue
+                    if meaning == CONTENT_TYPE:
+                        known = answers.known.get(value)
+                        long = long or (answers.learn(value) if known is None else known)
+                    else:
+                        varies = True
+            except KeyError:
+                named = [(_meanings.learn(name), value) for name, value in headers]
+                long = long or any(meaning == CONTENT_TYPE and answers.has(value) for meaning, value in named)
+                varies = any(meaning == VARIES for meaning, _ in named)
             if long:
                 self._watched().begin()
             if varies:
