@@ -10,11 +10,11 @@ from anyio.abc import TaskGroup
 
 from guestpass.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from guestpass.live.life import in_company
-from guestpass.live.long_answers import ANSWERS, CONTENT_TYPE, VARIES
+from guestpass.live.long_answers import ANSWERS, CONTENT_TYPE, VARIES, LongAnswers
 from guestpass.live.streams import Host, Stream, Streams
 from guestpass.principal import Principal
 from guestpass.problems import VARY, vary_by_credential
-from guestpass.requests import NOTHING, Asked, Meanings
+from guestpass.requests import NOTHING, Asked, Headers, Meanings
 
 _meanings = Meanings[bytes](lambda name: ANSWERS.get(name.lower().decode("latin-1"), NOTHING))
 
@@ -64,9 +64,7 @@ class Answer:
                     else:
                         varies = True
             except KeyError:
-                named = [(_meanings.learn(name), value) for name, value in headers]
-                long = long or any(meaning == CONTENT_TYPE and answers.has(value) for meaning, value in named)
-                varies = any(meaning == VARIES for meaning, _ in named)
+                long, varies = _looked_at(headers, answers)
             if long:
                 self._watched().begin()
             if varies:
@@ -101,3 +99,10 @@ class Answer:
         if self.stream is None:
             self.stream = Stream(self._streams, self._principal, self._asked, self._receive, self._send, self.host)
         return self.stream
+
+
+def _looked_at(headers: Headers, answers: LongAnswers) -> tuple[bool, bool]:
+    """Whether an answer is long, and says itself what it varies by; its names are known from now on."""
+    named = [(_meanings.learn(name), value) for name, value in headers]
+    long = answers.all or any(meaning == CONTENT_TYPE and answers.has(value) for meaning, value in named)
+    return long, any(meaning == VARIES for meaning, _ in named)
