@@ -21,6 +21,7 @@ from starlette.routing import Route
 from guestpass.asgi import GuardMiddleware
 from guestpass.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from guestpass.errors import ConnectionEnded
+from guestpass.live import answers
 from guestpass.live.long_answers import EVENT_STREAM, LongAnswers
 from guestpass.live.streams import Streams
 from guestpass.principal import Principal
@@ -95,6 +96,20 @@ async def test_headers_that_can_be_read_but_once_are_all_sent(
 
     await serve(client, app)
     assert client.sent[0]["headers"] == [*given, (b"vary", b"Authorization")]
+
+
+@pytest.mark.parametrize("name", [b"x-new", b"X" * 100])
+async def test_names_never_seen_before_hide_nothing(client: Connection, name: bytes) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for _ in range(2):
+            headers = [(name, b"1"), (b"CONTENT-type", b"text/event-stream"), (b"vary", b"Authorization")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+        assert client.watched() == 1
+        await send(LAST)
+
+    answers._meanings.known.clear()
+    await serve(client, app)
+    assert [message["headers"][2:] for message in client.sent[:2]] == [[(b"vary", b"Authorization")]] * 2
 
 
 async def listen(scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,15 +10,13 @@ from anyio.abc import TaskGroup
 
 from guestpass.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from guestpass.live.life import in_company
-from guestpass.live.streams import Asked, Host, Stream, Streams
+from guestpass.live.long_answers import ANSWERS, CONTENT_TYPE, VARIES, LongAnswers
+from guestpass.live.streams import Host, Stream, Streams
 from guestpass.principal import Principal
 from guestpass.problems import VARY, vary_by_credential
-from guestpass.requests import Meanings
+from guestpass.requests import NOTHING, Asked, Headers, Meanings
 
-NOTHING, CONTENT_TYPE, VARIES = range(3)
-"""What the name of an answer's header means here."""
-
-_meanings = Meanings(lambda name: {b"content-type": CONTENT_TYPE, b"vary": VARIES}.get(name.lower(), NOTHING))
+_meanings = Meanings[bytes](lambda name: ANSWERS.get(name.lower().decode("latin-1"), NOTHING))
 
 
 class Answer:
@@ -54,15 +52,19 @@ class Answer:
             # They are any iterable, which may be read but once.
             answers, headers = self._streams.answers, [*(message.get("headers") or ())]
             long, varies = answers.all, False
-            for name, value in headers:
-                meaning = _meanings.known.get(name)
-                if meaning is None:
-                    meaning = _meanings.learn(name)
-                if meaning == CONTENT_TYPE:
-                    known = answers.known.get(value)
-                    long = long or (answers.learn(value) if known is None else known)
-                elif meaning == VARIES:
-                    varies = True
+            meanings = _meanings.known
+            try:
+                for name, value in headers:
+                    meaning = meanings[name]
+                    if not meaning:
+                        continue
+                    if meaning == CONTENT_TYPE:
+                        known = answers.known.get(value)
+                        long = long or (answers.learn(value) if known is None else known)
+                    else:
+                        varies = True
+            except KeyError:
+                long, varies = _looked_at(headers, answers)
             if long:
                 self._watched().begin()
             if varies:
@@ -97,3 +99,10 @@ class Answer:
         if self.stream is None:
             self.stream = Stream(self._streams, self._principal, self._asked, self._receive, self._send, self.host)
         return self.stream
+
+
+def _looked_at(headers: Headers, answers: LongAnswers) -> tuple[bool, bool]:
+    """Whether an answer is long, and says itself what it varies by; its names are known from now on."""
+    named = [(_meanings.learn(name), value) for name, value in headers]
+    long = answers.all or any(meaning == CONTENT_TYPE and answers.has(value) for meaning, value in named)
+    return long, any(meaning == VARIES for meaning, _ in named)

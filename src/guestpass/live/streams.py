@@ -19,10 +19,7 @@ from guestpass.live.breaking_off import break_off
 from guestpass.live.life import Decide, Life
 from guestpass.live.long_answers import LongAnswers, caused_by_end
 from guestpass.principal import Principal
-from guestpass.requests import Headers, Request
-
-Asked: TypeAlias = tuple[str, str | None, str, bytes | None, bytes, Headers]
-"""What a `Request` is made of. Most answers never need one."""
+from guestpass.requests import Asked, Request
 
 Host: TypeAlias = asyncio.Task[object] | TaskGroup | None
 """What runs an application: a task on asyncio, a group of them on trio. None for none that is known."""
