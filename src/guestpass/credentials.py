@@ -28,7 +28,6 @@ PROTOCOLS: Final[Mapping[str, frozenset[str] | None]] = {
 _TAKEN_ELSEWHERE: Final = frozenset({SECRET_KEY, PUBLISHABLE_KEY, SIGNED_TOKEN, ACCOUNT_SESSION})
 
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_TOKEN68: Final = _BASE62.encode() + b"-._~+/"
 _BASE62_ONLY = re.compile(r"[0-9A-Za-z]+\Z")
 _RANDOM_BYTES, _RANDOM_CHARS, _CHECKSUM_CHARS = 24, 33, 6
 MAX_CREDENTIAL: Final = 8192
@@ -105,6 +104,9 @@ def from_subprotocols(offered: Sequence[str]) -> tuple[str, str] | Refusal | Non
     if len(text) > MAX_CREDENTIAL or not text.isascii() or not _is_token68(text.encode()):
         return Refusal("credential_malformed")
     return offered[place], text
+
+
+_TOKEN68: Final = _BASE62.encode() + b"-._~+/"
 
 
 def _is_token68(text: bytes) -> bool:

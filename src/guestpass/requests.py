@@ -187,7 +187,7 @@ class Rehearsed(Presented):
     """The same, presented only to have the decision explained: what comes of it is reported to nobody."""
 
 
-def read(request: Request, meanings: Meanings) -> Presented:
+def read(request: Request, meanings: Meanings[bytes]) -> Presented:
     """What the headers say that matters to the guard whose `meanings` these are."""
     presented, known = Presented([], []), meanings.known
     for name, value in request.headers:
