@@ -113,13 +113,18 @@ def test_one_thread_runs_them_and_a_new_job_wakes_it() -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_was_ended_is_made_anew() -> None:
-    upkeep, owner = Upkeep(), Owner()
-    job = upkeep.every(0.001, lambda: sys.exit())
+    upkeep, owner, ended = Upkeep(), Owner(), list[threading.Thread]()
+    leaving = threading.Event()
+
+    def leave() -> None:
+        ended.append(threading.current_thread())
+        leaving.set()
+        sys.exit()
+
+    job = upkeep.every(0.001, leave)
     upkeep.start()
-    ended = upkeep._thread
-    if ended is not None:
-        ended.join(5)
-        assert not ended.is_alive()
+    assert leaving.wait(5)
+    ended[0].join(5)
     assert upkeep._thread is None
     upkeep.cancel(job)
     upkeep.start()
