@@ -11,6 +11,7 @@ from guestpass.grants import ALL
 from guestpass.ownership import OwnsAccount
 from guestpass.policy import Policy
 from guestpass.principal import PUBLISHABLE_KEY, SECRET_KEY, Principal, is_account_id
+from guestpass.quoting import quoted
 from guestpass.refusals import Refusal
 from guestpass.rules import Rule
 
@@ -21,6 +22,9 @@ NOUNS: Final = {
     "signed_token": "token",
     "identity_token": "token",
 }
+
+_TRIED: Final = 3
+"""Accounts that a request names, of which an operator is told."""
 
 
 def noun(kind: str | None) -> str:
@@ -66,7 +70,8 @@ def _hold_to_account(
         return Refusal("account_missing", noun(principal.kind), more)
     account = named[0]
     if named.count(account) != len(named) or account not in accounts:
-        return Refusal("account_mismatch", noun(principal.kind))
+        tried = ", ".join(quoted(one) for one in [*dict.fromkeys(named)][:_TRIED])
+        return Refusal("account_mismatch", noun(principal.kind), because=f"the request names {tried}")
     if accounts is ALL:
         if not is_account_id(account):
             return Refusal("account_refused", noun(principal.kind))
