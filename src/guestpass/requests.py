@@ -97,10 +97,6 @@ class Request:
     headers: Headers = field(repr=False)
     subprotocols: Sequence[str] = field(default=(), repr=False)
 
-    def parts(self) -> "Asked":
-        """What it is made of."""
-        return self.method, self.path, self.whole_path, self.raw_path, self.query, self.headers
-
     def header(self, name: bytes) -> list[bytes]:
         """Every value of a header; `name` is canonical."""
         return [value for key, value in self.headers if canonical(key) == name]

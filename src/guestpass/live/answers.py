@@ -1,7 +1,8 @@
 """Every answer over ASGI to a principal: that it varies by credential, and whether it is long.
 
 An event stream has to end with its credential, and that an answer is one shows in its Content-Type alone. So all are
-looked at, and most cost no more than that; for a long one there is a `Stream`.
+looked at, and most cost no more than that; there is a `Stream` for a long one, and for one whose application may be
+waiting for the client to go.
 """
 
 from collections.abc import Awaitable
