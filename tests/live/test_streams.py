@@ -112,6 +112,19 @@ async def test_names_never_seen_before_hide_nothing(client: Connection, name: by
     assert [message["headers"][2:] for message in client.sent[:2]] == [[(b"vary", b"Authorization")]] * 2
 
 
+@pytest.mark.parametrize(
+    "written", [str, lambda text: bytearray(text, "ascii"), lambda text: memoryview(text.encode())]
+)
+async def test_names_that_are_no_bytes_hide_nothing(client: Connection, written: Callable[[str], Any]) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(written(name), b"text/event-stream") for name in ("X-Other", "Content-Type")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        assert client.watched() == 1
+        await send(LAST)
+
+    await serve(client, app)
+
+
 async def listen(scope: Scope, receive: Receive, send: Send) -> None:
     """Stream, and wait for the other end to go."""
     await receive()
