@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 from guestpass.errors import ConfigurationError
 from guestpass.stores import sqlite
 from guestpass.stores.instants import Instants, ProcessClock, ServerClock
+from guestpass.stores.short_way import Pool, Resting, ShortWay
 
 _BEGIN: Final = "guestpass_begin"
 
@@ -24,7 +25,8 @@ class Engines:
 
     Through `reads` each statement is a transaction of its own, and takes no write lock. Through `writes` a
     transaction takes the write lock at its start if `one_writer`: where a database has one lock for all writers.
-    `lock` are the statements, if it takes any, after which nobody else changes tables.
+    `lock` are the statements, if it takes any, after which nobody else changes tables. `short` is there for an engine
+    of the store's own: of another nobody knows what its connections do besides.
     """
 
     engine: Engine
@@ -33,6 +35,13 @@ class Engines:
     instants: Instants
     one_writer: bool
     lock: tuple[str, ...] = ()
+    short: ShortWay | None = None
+
+    def let_go(self) -> None:
+        """Close the connections that nobody uses."""
+        if self.short is not None:
+            self.short.close()
+        self.engine.dispose()
 
 
 def connect(url_or_engine: str | URL | Engine, wait: float, clock: Callable[[], float]) -> Engines:
@@ -63,9 +72,11 @@ def connect(url_or_engine: str | URL | Engine, wait: float, clock: Callable[[], 
 
 def of_postgres(engine: Engine) -> Engines:
     """Engines for one whose connections commit each statement, unless a transaction is begun in so many words."""
-    writes = engine.execution_options(**{_BEGIN: "BEGIN ISOLATION LEVEL READ COMMITTED"})
+    begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    writes = engine.execution_options(**{_BEGIN: begin})
     event.listen(writes, "begin", _begin)
-    return Engines(engine, engine, writes, ServerClock(), one_writer=False, lock=_LOCK)
+    short = ShortWay(Pool(engine), engine.dialect, begin)
+    return Engines(engine, engine, writes, ServerClock(), one_writer=False, lock=_LOCK, short=short)
 
 
 # Bringing tables up to date, and waiting for another process that does, may take its time. The number is any that no
@@ -96,10 +107,12 @@ def _of_sqlite(engine: Engine, wait: float, clock: Callable[[], float], *, lent:
     reads = engine.execution_options(**{_BEGIN: ""})
     # IMMEDIATE takes the write lock at once: a transaction that reads first and then finds that another has
     # written since cannot go on.
-    writes = engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+    begin = "BEGIN IMMEDIATE"
+    writes = engine.execution_options(**{_BEGIN: begin})
     # An engine that listens is slower at everything: of the store's own, only the half that needs to does.
     event.listen(engine if lent else writes, "begin", _begin)
-    return Engines(engine, reads, writes, ProcessClock(clock), one_writer=True)
+    short = None if lent else ShortWay(Resting(engine), engine.dialect, begin)
+    return Engines(engine, reads, writes, ProcessClock(clock), one_writer=True, short=short)
 
 
 def _begin(connection: Connection) -> None:

@@ -16,7 +16,7 @@ from guestpass.stores import engines
 from guestpass.stores.deadlines import Within
 from guestpass.stores.loops import LoopPool
 from guestpass.stores.psycopg_connections import ARRIVED, async_engine
-from guestpass.stores.sql import SqlStore, in_our_words
+from guestpass.stores.sql import InOurWords, SqlStore
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class PostgresStore(SqlStore):
         return await pool.run(self._ask_async(pool, question))
 
     async def _ask_async(self, pool: LoopPool, question: Question[T]) -> T:
-        with in_our_words(question), Within(self._wait):
+        with InOurWords(question), Within(self._wait):
             # The statements are functions of a connection; each runs in a greenlet, which stands still for the loop
             # while its connection waits.
             return cast("T", await greenlet_spawn(self._ask, pool.engines, question))
