@@ -29,7 +29,7 @@ _TAKEN_ELSEWHERE: Final = frozenset({SECRET_KEY, PUBLISHABLE_KEY, SIGNED_TOKEN, 
 
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*\Z")
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_BASE62_ONLY = re.compile(r"[0-9A-Za-z]+\Z")
+_PAIRS: Final = tuple(one + other for one in _BASE62 for other in _BASE62)
 _RANDOM_BYTES, _RANDOM_CHARS, _CHECKSUM_CHARS = 24, 33, 6
 MAX_CREDENTIAL: Final = 8192
 """Bytes; what is longer is refused unread."""
@@ -146,7 +146,8 @@ class OpaqueForm:
             return _B64TOKEN.match(body) is not None
         return (
             len(body) >= _RANDOM_CHARS + _CHECKSUM_CHARS
-            and _BASE62_ONLY.match(body) is not None
+            and body.isascii()
+            and body.isalnum()
             and text[-_CHECKSUM_CHARS:] == _checksum(text[:-_CHECKSUM_CHARS])
         )
 
@@ -166,8 +167,9 @@ def _checksum(text: str) -> str:
 
 
 def _base62(number: int, width: int) -> str:
-    digits: list[str] = []
-    for _ in range(width):
-        number, digit = divmod(number, 62)
-        digits.append(_BASE62[digit])
-    return "".join(reversed(digits))
+    # Two digits at a time: to divide takes longest.
+    pairs: list[str] = []
+    for _ in range((width + 1) // 2):
+        number, pair = divmod(number, len(_PAIRS))
+        pairs.append(_PAIRS[pair])
+    return "".join(reversed(pairs))[-width:]

@@ -34,6 +34,9 @@ ALL: Final = All.ALL
 Names: TypeAlias = frozenset[str] | All
 
 
+_STRING: Final = frozenset({str})
+
+
 def names(given: Iterable[str] | All) -> Names:
     """`given` as a set of names. A lone string is refused: it would be read as a set of letters."""
     if isinstance(given, All):
@@ -41,7 +44,7 @@ def names(given: Iterable[str] | All) -> Names:
     if isinstance(given, str | bytes):
         raise TypeError(f"expected ALL or a collection of names, not the string {given!r}: write {{{given!r}}}")
     frozen = frozenset(given)
-    if not all(isinstance(name, str) for name in frozen):
+    if not (_STRING.issuperset(map(type, frozen)) or all(isinstance(name, str) for name in frozen)):
         raise TypeError("expected ALL or a collection of names, each of them a string")
     return frozen
 
@@ -85,8 +88,10 @@ class Grant:
             raise ValueError(f"mode is 'live' or 'test', not {self.mode!r}")
         if math.isnan(self.expires_at):
             raise ValueError("expires_at is a number of seconds, or infinity")
-        for field in ("accounts", "components", "roles"):
-            object.__setattr__(self, field, names(getattr(self, field)))
+        for field, given in (("accounts", self.accounts), ("components", self.components), ("roles", self.roles)):
+            checked = names(given)
+            if checked is not given:
+                object.__setattr__(self, field, checked)
 
     def until(self, expires_at: float) -> "Grant":
         """The same with another end."""

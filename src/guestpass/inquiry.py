@@ -7,8 +7,7 @@ script one by sending answers.
 
 import asyncio
 from collections.abc import Awaitable, Generator
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import anyio.to_thread
 from anyio import CapacityLimiter
@@ -40,8 +39,7 @@ class AnswersAsync(Protocol):
     def answer_async(self, question: Question[T], /) -> Awaitable[T]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One question, and who is to answer it."""
 
     of: Answers
