@@ -163,7 +163,10 @@ def new_id(prefix: str, randomness: Randomness) -> str:
 
 
 def _checksum(text: str) -> str:
-    return _base62(zlib.crc32(text.encode()), _CHECKSUM_CHARS)
+    # What `_base62` makes of it, in a third of its time: every mistyped credential comes this far.
+    rest, last = divmod(zlib.crc32(text.encode()), len(_PAIRS))
+    first, middle = divmod(rest, len(_PAIRS))
+    return _PAIRS[first] + _PAIRS[middle] + _PAIRS[last]
 
 
 def _base62(number: int, width: int) -> str:
