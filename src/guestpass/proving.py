@@ -136,6 +136,8 @@ class Prover:
             verdict = authenticator.authenticate(credential, now)
         except (Refused, Unavailable) as problem:
             verdict = refusal_of(problem, kind)
+        if isinstance(verdict, Refusal):
+            return self._refuse(verdict, kind, presented)
         attempt = _Attempt(authenticator, kind, key, *seen)
         if isinstance(verdict, Generator):
             verdict = self._looked_up(verdict, attempt)
@@ -271,11 +273,12 @@ def _header(text: str) -> bytes:
 
 def _one_credential(presented: Presented) -> Credential | Refusal:
     text, pair = from_header(presented.authorization), presented.pair
-    for refusal in (text, pair):
-        if isinstance(refusal, Refusal):
-            return refusal
-    if pair is None or isinstance(pair, Refusal):
-        return _missing(presented) if text is None or isinstance(text, Refusal) else _credential(text, None)
+    if isinstance(text, Refusal):
+        return text
+    if pair is None:
+        return _missing(presented) if text is None else _credential(text, None)
+    if isinstance(pair, Refusal):
+        return pair
     if text is not None:
         return Refusal("credential_malformed", more="There is one in the header and one among the subprotocols.")
     return _credential(pair[1], pair[0])
