@@ -120,24 +120,25 @@ class OpaqueForm:
 
     The CRC-32 at the end stops mistakes, not attackers: a mistyped credential is refused without a look-up, and
     scanners can tell a leaked one from noise. `checksum` off admits keys of an older form with the same prefix.
+    `beginnings` are what one begins with, live and test.
     """
 
     prefix: str
     checksum: bool = True
-    _beginnings: tuple[str, str] = field(init=False, repr=False, compare=False)
+    beginnings: tuple[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_beginnings", (f"{self.prefix}_live_", f"{self.prefix}_test_"))
+        object.__setattr__(self, "beginnings", (f"{self.prefix}_live_", f"{self.prefix}_test_"))
         if not re.match(r"[a-z][a-z0-9]*\Z", self.prefix):
             raise ValueError(f"a credential prefix is lower-case letters and digits, not {self.prefix!r}")
 
     def recognizes(self, text: str) -> bool:
         """Whether `text` begins as one of these does."""
-        return text.startswith(self._beginnings)
+        return text.startswith(self.beginnings)
 
     def mode(self, text: str) -> Mode:
         """The mode that a recognised text names."""
-        return "live" if text.startswith(self._beginnings[0]) else "test"
+        return "live" if text.startswith(self.beginnings[0]) else "test"
 
     def well_formed(self, text: str) -> bool:
         """Whether a recognised text has the form and the checksum of one that was issued."""
