@@ -8,10 +8,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import event, text
 
 from guestpass.records import AddSession, Conflict, FindMinter, FindSession, FindSessionById, SessionRecord
-from guestpass.stores.short_way import RESTING, Executes, Resting, ShortWay
+from guestpass.stores.short_way import Executes, ShortWay
 from guestpass.stores.sql import SqlStore
 from guestpass.testing.samples import asked, digest, session
 
@@ -122,8 +122,7 @@ def test_who_is_broken_off_leaves_no_connection_behind(store: SqlStore, made: li
 
 def test_a_connection_that_cannot_be_used_again_is_not(store: SqlStore, made: list[Any]) -> None:
     def fail(connection: Any) -> None:
-        lent = connection._connection
-        getattr(lent, "driver_connection", lent).close()
+        connection.driver.close()
         raise LookupError
 
     with pytest.raises(LookupError):
@@ -146,21 +145,34 @@ def test_connections_rest_and_are_closed_with_the_store(path: Path, opened: Open
     assert not log.exists()
 
 
-def test_no_more_connections_rest_than_a_few(url: str, opened: Opened) -> None:
-    opened()
-    engine = create_engine(url)
-    lender = Resting(engine)
-    lent: list[sqlite3.Connection] = [lender.take() for _ in range(RESTING + 2)]
-    assert len(set(map(id, lent))) == RESTING + 2
-    for connection in lent:
-        lender.give_back(connection)
-    for connection in lent[RESTING:]:
-        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-            connection.execute("SELECT 1")
-    assert {id(lender.take()) for _ in range(RESTING)} == set(map(id, lent[:RESTING]))
-    for connection in lent[:RESTING]:
-        lender.drop(connection, LookupError(), lost=False)
-    engine.dispose()
+def test_no_more_connections_rest_than_a_few(anywhere: str, opened: Opened) -> None:
+    way = way_of(opened(anywhere))
+    places = way._places
+    for _ in range(2):
+        lent = [way._take() for _ in range(places + 2)]
+        pids = {id(one.driver) for one in lent}
+        assert len(pids) == places + 2
+        for one in lent:
+            way._give_back(one)
+        assert len(way._resting) == places
+        assert {id(one.driver) for one in way._resting} <= pids
+
+
+def test_who_rests_is_asked_whether_it_is_fit(anywhere: str, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened(anywhere)
+    first, second = rested(store), rested(store)
+    assert first is second
+    monkeypatch.setattr(way_of(store), "_fit", lambda _: False)
+    third = rested(store)
+    assert third is not first
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        first.execute("SELECT 1")
+
+
+def rested(store: SqlStore) -> Any:
+    """The driver's connection that has just answered."""
+    store.answer(FindSession(digest("x")))
+    return way_of(store)._resting[-1].driver
 
 
 # PostgreSQL
@@ -169,22 +181,22 @@ def test_no_more_connections_rest_than_a_few(url: str, opened: Opened) -> None:
 def test_where_one_connection_is_lost_the_others_are_made_anew(postgres_url: str, opened: Opened) -> None:
     store = opened(postgres_url)
 
-    def pids(many: int) -> set[int]:
-        lent = [way_of(store)._lender.take() for _ in range(many)]
-        found = {one.driver_connection.info.backend_pid for one in lent}
+    def pids() -> set[int]:
+        way = way_of(store)
+        lent = [way._take() for _ in range(5)]
+        found = {one.driver.info.backend_pid for one in lent}
         for one in lent:
-            way_of(store)._lender.give_back(one)
+            way._give_back(one)
         return found
 
-    before = pids(3)
+    before = pids()
 
     def lose(connection: Any) -> None:
         with closing(psycopg.connect(postgres_url, autocommit=True)) as other:
-            own = connection._connection.driver_connection.info.backend_pid
-            other.execute("SELECT pg_terminate_backend(%s, 5000)", [own])
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.driver.info.backend_pid])
         connection.execute(INSERT, {"version": 105})
 
     with pytest.raises(psycopg.OperationalError):
         ask(store, lose)
-    assert not pids(3) & before
+    assert not pids() & before
     assert 105 not in versions(store)

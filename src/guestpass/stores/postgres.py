@@ -15,7 +15,7 @@ from guestpass.inquiry import Question
 from guestpass.stores import engines
 from guestpass.stores.deadlines import Within
 from guestpass.stores.loops import LoopPool
-from guestpass.stores.psycopg_connections import ARRIVED, async_engine
+from guestpass.stores.psycopg_connections import ARRIVED, async_engine, is_fit
 from guestpass.stores.sql import InOurWords, SqlStore
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class PostgresStore(SqlStore):
                 old.leave()
         engine = async_engine(self._url, self._wait)
         loop = asyncio.get_running_loop()
-        pool = self._pools[loop] = LoopPool(engine, engines.of_postgres(engine.sync_engine), loop, self._forget)
+        pool = self._pools[loop] = LoopPool(engine, engines.of_postgres(engine.sync_engine, is_fit), loop, self._forget)
         await pool.start()
         return pool
 

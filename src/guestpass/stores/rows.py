@@ -133,11 +133,12 @@ def _grant_row(grant: Grant) -> dict[str, object]:
     }
 
 
+# Sessions of one platform repeat the same few sets: written and read once. They share one value too.
+@lru_cache(maxsize=1024)
 def _text(names: Names) -> str:
     return '"ALL"' if names is ALL else json.dumps(sorted(names), separators=(",", ":"))
 
 
-# Sessions of one platform repeat the same few sets: read once, they share one value too.
 @lru_cache(maxsize=1024)
 def _names(text: str) -> Names:
     if text == '"ALL"':

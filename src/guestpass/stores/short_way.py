@@ -1,23 +1,21 @@
 """The questions that requests wait for, by the shortest way to the driver.
 
-The statements are those of `guestpass.stores.statements`, put into a dialect's words once: SQLAlchemy's own way of
-executing one takes longer than the databases do. Knows drivers' connections, and who lends them; what goes wrong is
-raised as the driver raises it, and not judged here.
+The statements are those of `guestpass.stores.statements`, put into a dialect's words once, and a few connections rest
+beside the pool: SQLAlchemy's own way of executing a statement, and its pool's of lending a connection, take longer than
+the databases do. Knows drivers' connections; what goes wrong is raised as the driver raises it, and not judged here.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar, cast
 
-from sqlalchemy import Dialect, Engine, Executable, event
+from sqlalchemy import Engine, Executable, PoolProxiedConnection, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import SelectBase
 
 Q = TypeVar("Q")
 C = TypeVar("C")
-
-RESTING: Final = 8
-"""Connections to a file that are kept for the next question, at most."""
 
 
 class Rows(Protocol):
@@ -34,83 +32,28 @@ class Executes(Protocol):
     def execute(self, statement: Executable, values: Mapping[str, Any], /) -> Rows: ...
 
 
-class Lends(Protocol):
-    """Where drivers' connections come from. Whoever takes one gives it back, or drops it where nobody can use it any
-    more: `lost` where its server has gone away."""
-
-    def take(self) -> Any: ...
-    def give_back(self, connection: Any, /) -> None: ...
-    def drop(self, connection: Any, problem: BaseException, /, *, lost: bool) -> None: ...
-    def close(self) -> None: ...
-
-
-class Pool:
-    """An engine's own pool."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._lost_one = False
-        self.take = engine.raw_connection
-        event.listen(engine, "checkout", self._doubt)
-
-    def give_back(self, connection: Any, /) -> None:
-        connection.close()
-
-    def drop(self, connection: Any, problem: BaseException, /, *, lost: bool) -> None:
-        self._lost_one = self._lost_one or lost
-        connection.invalidate(problem)
-
-    def close(self) -> None:
-        """Nothing: it is the engine that is disposed of."""
-
-    def _doubt(self, *_: object) -> None:
-        """Once the server has gone away from one connection, have the pool make all others anew too."""
-        if self._lost_one:
-            self._lost_one = False
-            raise InvalidatePoolError
-
-
-class Resting:
-    """Connections to a file that an engine opened and that rest here in between: to be lent one by its pool takes as
-    long as three look-ups. There are never more of them than threads that ask at once."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._resting: list[Any] = []
-
-    def take(self) -> Any:
-        try:
-            return self._resting.pop()
-        except IndexError:
-            lent = self._engine.raw_connection()
-            connection = lent.driver_connection
-            lent.detach()
-            return connection
-
-    def give_back(self, connection: Any, /) -> None:
-        if len(self._resting) < RESTING:
-            self._resting.append(connection)
-        else:
-            connection.close()
-
-    def drop(self, connection: Any, problem: BaseException, /, *, lost: bool) -> None:  # noqa: ARG002 - whyever
-        connection.close()
-
-    def close(self) -> None:
-        while self._resting:
-            self._resting.pop().close()
-
-
 class ShortWay:
     """Connections of one engine, without SQLAlchemy's in between. Each statement is a transaction of its own, unless
-    one is begun with `begin`. `mistake` is what the driver's errors have in common."""
+    one is begun with `begin`.
 
-    def __init__(self, lender: Lends, dialect: Dialect, begin: str) -> None:
-        self.mistake: Final[type[Exception]] = dialect.loaded_dbapi.Error
-        self._lender = lender
+    At most `resting` connections are taken out of the engine's pool, and rest here in between. `fit` says of one
+    whether its server is still there; None where there is no server. `mistake` is what the driver's errors have in
+    common.
+    """
+
+    def __init__(self, engine: Engine, begin: str, resting: int, fit: Callable[[Any], bool] | None = None) -> None:
+        self.mistake: Final[type[Exception]] = engine.dialect.loaded_dbapi.Error
+        self._engine = engine
         self._begin = begin
-        self._dialect = dialect
+        self._fit = fit
         # Of statements that are made once alone, so there is a handful.
         self._words: dict[Executable, _Words] = {}
+        self._resting: list[_Direct] = []
+        self._places = resting
+        self._lock = threading.Lock()
+        self._lost_one = False
+        if fit is not None:
+            event.listen(engine, "checkout", self._doubt)
 
     def ask(
         self,
@@ -124,43 +67,85 @@ class ShortWay:
 
         Whatever it raises, what it has not committed is undone.
         """
-        lender = self._lender
-        connection = lender.take()
+        direct = self._take()
         try:
             if together:
-                connection.cursor().execute(self._begin)
-            answer = work(_Direct(connection, self), question, instants)
+                direct.cursor.execute(self._begin)
+            answer = work(direct, question, instants)
             if together:
-                connection.cursor().execute("COMMIT")
+                direct.cursor.execute("COMMIT")
         except BaseException as problem:
-            self._undo(connection, problem)
+            self._undo(direct, problem)
             raise
-        lender.give_back(connection)
+        self._give_back(direct)
         return answer
-
-    def _undo(self, connection: Any, problem: BaseException) -> None:
-        lost = self._dialect.is_disconnect(cast("Any", problem), connection, None)
-        # What is no mistake of the driver's or of ours came in the middle of something.
-        if not lost and isinstance(problem, Exception):
-            try:
-                connection.rollback()
-            except self.mistake:
-                pass
-            else:
-                self._lender.give_back(connection)
-                return
-        self._lender.drop(connection, problem, lost=lost)
 
     def close(self) -> None:
         """Close the connections that rest here."""
-        self._lender.close()
+        while self._resting:
+            self._drop(self._resting.pop())
 
     def words(self, statement: Executable) -> "_Words":
         """How the dialect has `statement`."""
         words = self._words.get(statement)
         if words is None:
-            words = self._words[statement] = _Words(statement, self._dialect)
+            words = self._words[statement] = _Words(statement, self._engine)
         return words
+
+    def _take(self) -> "_Direct":
+        while self._resting:
+            try:
+                direct = self._resting.pop()
+            except IndexError:
+                # Another thread was quicker.
+                break
+            if self._fit is None or self._fit(direct.driver):
+                return direct
+            self._drop(direct)
+        return _Direct(self._engine.raw_connection(), self)
+
+    def _give_back(self, direct: "_Direct") -> None:
+        if direct.lent is not None:
+            with self._lock:
+                room = self._places > 0
+                self._places -= room
+            if not room:
+                direct.lent.close()
+                return
+            direct.lent.detach()
+            direct.lent = None
+        self._resting.append(direct)
+
+    def _undo(self, direct: "_Direct", problem: BaseException) -> None:
+        lost = self._engine.dialect.is_disconnect(cast("Any", problem), direct.connection, None)
+        # What is no mistake of the driver's or of ours came in the middle of something.
+        if not lost and isinstance(problem, Exception):
+            try:
+                direct.connection.rollback()
+            except self.mistake:
+                pass
+            else:
+                self._give_back(direct)
+                return
+        self._drop(direct, problem)
+        if lost:
+            # The others are likely to be lost too.
+            self._lost_one = True
+            self.close()
+
+    def _drop(self, direct: "_Direct", problem: BaseException | None = None) -> None:
+        if direct.lent is not None:
+            direct.lent.invalidate(problem)
+            return
+        with self._lock:
+            self._places += 1
+        direct.connection.close()
+
+    def _doubt(self, *_: object) -> None:
+        """Once the server has gone away from one connection, have the pool make all others anew too."""
+        if self._lost_one:
+            self._lost_one = False
+            raise InvalidatePoolError
 
 
 class _Words:
@@ -168,8 +153,8 @@ class _Words:
 
     __slots__ = ("_constant", "_order", "answers", "text")
 
-    def __init__(self, statement: Any, dialect: Dialect) -> None:
-        ready = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    def __init__(self, statement: Any, engine: Engine) -> None:
+        ready = statement.compile(dialect=engine.dialect, compile_kwargs={"render_postcompile": True})
         self.text = str(ready)
         self.answers = isinstance(statement, SelectBase)
         order = ready.positiontup if isinstance(ready, SQLCompiler) else None
@@ -184,32 +169,32 @@ class _Words:
 
 
 class _Direct:
-    """A driver's connection."""
+    """A driver's connection. `lent` is its place in the pool that lends it, None where it is ours."""
 
-    __slots__ = ("_connection", "_way")
+    __slots__ = ("_way", "connection", "cursor", "driver", "lent")
 
-    def __init__(self, connection: Any, way: ShortWay) -> None:
-        self._connection = connection
+    def __init__(self, lent: PoolProxiedConnection, way: ShortWay) -> None:
         self._way = way
+        self.lent: PoolProxiedConnection | None = lent
+        self.connection = cast("Any", lent.dbapi_connection)
+        self.driver = cast("Any", lent.driver_connection)
+        self.cursor = self.connection.cursor()
 
     def execute(self, statement: Executable, values: Mapping[str, Any], /) -> "_Found":
-        words = self._way.words(statement)
-        cursor = self._connection.cursor()
+        words, cursor = self._way.words(statement), self.cursor
         cursor.execute(words.text, words.values(values))
-        found = _Found(cursor.rowcount, cursor.fetchone() if words.answers else None)
-        # A statement that is not over holds back who tidies the file up.
-        cursor.close()
-        return found
+        # All that there is, since what is not over holds back who tidies a file up.
+        return _Found(cursor.rowcount, cursor.fetchall() if words.answers else ())
 
 
 class _Found:
     """What a statement came to."""
 
-    __slots__ = ("_first", "rowcount")
+    __slots__ = ("_rows", "rowcount")
 
-    def __init__(self, rowcount: int, first: Sequence[Any] | None) -> None:
+    def __init__(self, rowcount: int, rows: Sequence[Sequence[Any]]) -> None:
         self.rowcount: Final[int] = rowcount
-        self._first = first
+        self._rows = rows
 
     def first(self) -> Sequence[Any] | None:
-        return self._first
+        return self._rows[0] if self._rows else None
