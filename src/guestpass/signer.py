@@ -26,7 +26,7 @@ from guestpass.refusals import FieldError, Refusal
 from guestpass.revocation.cutoff_list import signing_key_name
 from guestpass.revocation.feed import feed_of
 from guestpass.strict_json import decode_object
-from guestpass.tokens import UnverifiedToken, check_audience, check_times, sign, text_claim, verify
+from guestpass.tokens import ClaimsSigner, UnverifiedToken, check_audience, check_times, text_claim, verify
 from guestpass.values import FrozenDict, as_collection, as_mapping, frozen
 
 TYP: Final = "guestpass+jwt"
@@ -77,6 +77,8 @@ class TokenSigner:
         self._clock = clock
         self._randomness = randomness
         self._mint: Final = Mint(ring.store, clock)
+        # As many as the ring has had.
+        self._signers: dict[str, ClaimsSigner] = {}
         self._events: Final = KeySetEvents()
         self.feed: Final = feed_of(ring.store, clock)
         self.feed.subscribe(self._heard)
@@ -192,8 +194,11 @@ class TokenSigner:
         data = _read_metadata(asked, metadata)
         minted = yield from self._mint.grant(by, asked)
         record, private = yield from self.ring.signer(minted.grant.mode)
-        claims = self._claims(by, sub, data, minted)
-        jwt = sign(claims, {"typ": TYP, "kid": record.kid}, private, record.algorithm)
+        signer = self._signers.get(record.kid)
+        if signer is None:
+            headers = {"typ": TYP, "kid": record.kid}
+            signer = self._signers[record.kid] = ClaimsSigner(headers, private, record.algorithm)
+        jwt = signer.sign(self._claims(by, sub, data, minted))
         if len(jwt) > MAX_SIGNED:
             asked.wrong("metadata", f"the whole token would be {len(jwt)} bytes, more than {MAX_SIGNED}")
             asked.raise_if_wrong()
