@@ -97,12 +97,11 @@ class Grant:
         """The same with another end."""
         if expires_at == self.expires_at:
             return self
-        # What was checked once is not checked again.
-        grant = object.__new__(Grant)
-        for field in ("platform", "mode", "accounts", "components", "roles"):
-            object.__setattr__(grant, field, getattr(self, field))
-        object.__setattr__(grant, "expires_at", expires_at)
-        return grant
+        return _checked(self.platform, self.mode, self.accounts, self.components, self.roles, expires_at)
+
+    def to(self, accounts: Names, components: Names, roles: Names, expires_at: float) -> "Grant":
+        """The same platform and mode, and for the rest sets of names that have been checked."""
+        return _checked(self.platform, self.mode, accounts, components, roles, expires_at)
 
     def covers(self, other: "Grant") -> bool:
         """Whether all that `other` allows is allowed here too. A partial order."""
@@ -110,15 +109,20 @@ class Grant:
 
     def lacks(self, other: "Grant") -> tuple[str, ...]:
         """The dimensions in which `other` goes beyond this grant; empty where this one covers it."""
-        beyond = (
-            ("platform", self.platform != other.platform),
-            ("mode", self.mode != other.mode),
-            ("account", not superset(self.accounts, other.accounts)),
-            ("components", not superset(self.components, other.components)),
-            ("roles", not superset(self.roles, other.roles)),
-            ("expires_in", self.expires_at < other.expires_at),
-        )
-        return tuple(dimension for dimension, exceeded in beyond if exceeded)
+        beyond: tuple[str, ...] = ()
+        if self.platform != other.platform:
+            beyond += ("platform",)
+        if self.mode != other.mode:
+            beyond += ("mode",)
+        if not superset(self.accounts, other.accounts):
+            beyond += ("account",)
+        if not superset(self.components, other.components):
+            beyond += ("components",)
+        if not superset(self.roles, other.roles):
+            beyond += ("roles",)
+        if self.expires_at < other.expires_at:
+            beyond += ("expires_in",)
+        return beyond
 
     def meet(self, other: "Grant") -> "Grant | None":
         """The greatest grant that both cover, or None: two platforms, or two modes, have nothing in common."""
@@ -134,3 +138,15 @@ class Grant:
             roles=intersection(self.roles, other.roles),
             expires_at=min(self.expires_at, other.expires_at),
         )
+
+
+def _checked(platform: str, mode: Mode, accounts: Names, components: Names, roles: Names, expires_at: float) -> Grant:
+    """A grant of parts of others: what was checked once is not checked again."""
+    grant, put = object.__new__(Grant), object.__setattr__
+    put(grant, "platform", platform)
+    put(grant, "mode", mode)
+    put(grant, "accounts", accounts)
+    put(grant, "components", components)
+    put(grant, "roles", roles)
+    put(grant, "expires_at", expires_at)
+    return grant

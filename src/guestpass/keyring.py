@@ -56,9 +56,13 @@ class Ring:
 
     def signing(self, mode: Mode, now: float) -> SigningKeyRecord | None:
         """The key that signs: the newest whose time has come, else (the others being distrusted) the next one."""
-        trusted = self._trusted(mode)
-        due = [key for key in trusted if key.signs_from <= now]
-        return due[-1] if due else next(iter(trusted), None)
+        first = None
+        for key in reversed(self.records):
+            if key.mode == mode and key.kid not in self.distrusted:
+                if key.signs_from <= now:
+                    return key
+                first = key
+        return first
 
     def published(self, mode: Mode, now: float) -> tuple[SigningKeyRecord, ...]:
         """The keys with which a token may be signed now or later, or was signed and has not ended yet."""

@@ -6,7 +6,7 @@ Sessions and signed tokens both come through here.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from guestpass.authenticators import Membership
 from guestpass.errors import ConfigurationError, Refused
@@ -66,8 +66,7 @@ class Asked:
             raise Refused(Refusal("validation_error", errors=tuple(self.errors)))
 
 
-@dataclass(frozen=True, slots=True)
-class Minted:
+class Minted(NamedTuple):
     """A grant to give away, and its lifetime in whole seconds from `issued_at` (Unix seconds).
 
     `minted_ms` is the instant of the store's clock, in Unix milliseconds, at which the minter's key was looked at: what
@@ -145,16 +144,10 @@ class Mint:
             yield from self._refuse_strange(minter.platform, account)
         issued_at = int(now)
         expires_at = issued_at + float(DEFAULT_LIFETIME if expires_in is None else expires_in)
-        wanted = Grant(
-            platform=minter.platform,
-            mode=minter.mode,
-            accounts=frozenset() if account is None else frozenset({account}),
-            components=components,
-            roles=roles,
-            # A lifetime that nobody asked for is cut to what the minter has left.
-            expires_at=min(expires_at, minter.expires_at) if expires_in is None else expires_at,
-        )
-        grant = _within(minter, wanted, asked.narrow)
+        # A lifetime that nobody asked for is cut to what the minter has left.
+        until = min(expires_at, minter.expires_at) if expires_in is None else expires_at
+        accounts: Names = frozenset[str]() if account is None else frozenset((account,))
+        grant = _within(minter, minter.to(accounts, components, roles, until), asked.narrow)
         grant = grant.until(float(int(grant.expires_at)))
         if now >= grant.expires_at:
             raise Refused(Refusal("key_expired", "API key"))

@@ -233,7 +233,7 @@ def sign(claims: Mapping[str, object], headers: Mapping[str, object], private_ke
     `headers` go into the header beside `alg`. Raises `ConfigurationError` where the key does not serve the
     algorithm by type, curve and length, and `ValueError` for claims that JSON cannot hold.
     """
-    return ClaimsSigner(headers, private_key, algorithm).sign(claims)
+    return ClaimsSigner(headers, private_key, algorithm).sign(as_json(claims))
 
 
 class ClaimsSigner:
@@ -241,12 +241,17 @@ class ClaimsSigner:
 
     def __init__(self, headers: Mapping[str, object], private_key: PrivateKey, algorithm: str) -> None:
         self._signature = signing_with(algorithm, private_key)
-        self._header = _encode_part(_ENCODER.encode({**headers, "alg": algorithm}).encode()) + b"."
+        self._header = _encode_part(as_json({**headers, "alg": algorithm}).encode()) + b"."
 
-    def sign(self, claims: Mapping[str, object]) -> str:
-        """A signed JWT. Raises `ValueError` for claims that JSON cannot hold."""
-        signing_input = self._header + _encode_part(_ENCODER.encode(claims).encode())
+    def sign(self, claims: str) -> str:
+        """A signed JWT; `claims` are those that `as_json` has written."""
+        signing_input = self._header + _encode_part(claims.encode())
         return (signing_input + b"." + _encode_part(self._signature(signing_input))).decode()
+
+
+def as_json(value: object) -> str:
+    """Compact JSON without escapes. Raises `ValueError` for what JSON cannot hold."""
+    return _ENCODER.encode(value)
 
 
 # Built once: json.dumps with arguments makes a new encoder each time.
