@@ -87,7 +87,8 @@ def test_whatever_stands_in_a_grant_is_what_is_read(
     grant = Grant(platform, "live", accounts, components, roles, 2_000_000_000.5)
     signer = TokenSigner(RING, issuer='is"s', audience="a\\ud", randomness=bytes)
     by = Principal(kind="secret_key", subject=minter, grant=grant, credential_id=minter)
-    minted, metadata = Minted(grant, 1_999_999_999, 1, 1_999_999_999_123), {"}": ['"', account, 1.5]}
+    minted = Minted(grant, 1_999_999_999, 1, 1_999_999_999_123)
+    metadata: dict[object, object] = {"}": ['"', account, 1.5]}
     assert json.loads(signer._claims(by, USER, metadata, minted)) == {
         "iss": signer.issuer,
         "aud": "a\\ud",
