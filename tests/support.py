@@ -202,9 +202,18 @@ class Failing:
         """Nothing is open."""
 
 
+def recall(guard: Guard, request: Request) -> Principal | None:
+    """Whom a guard recalls by a request; asked again, since the names of headers may be new to it."""
+
+    def once() -> Principal | None:
+        return guard.recall(request.method, request.path, request.whole_path, request.raw_path, request.headers)
+
+    return once() or once()
+
+
 def decided(guard: Guard, request: Request) -> Principal | Refusal:
     """The verdict on a request, whatever has to be asked for it. What the guard recalls of it must be the same."""
-    recalled = guard.recall(request)
+    recalled = recall(guard, request)
     decided = guard.decide(request)
     verdict = drive(decided) if isinstance(decided, Generator) else decided
     assert recalled is None or recalled is verdict
@@ -213,7 +222,7 @@ def decided(guard: Guard, request: Request) -> Principal | Refusal:
 
 def judged(guard: Guard, request: Request) -> Principal | Refusal:
     """The verdict on a request as a door asks for it: whom the guard recalls, or else what it decides."""
-    verdict = guard.recall(request) or guard.decide(request)
+    verdict = recall(guard, request) or guard.decide(request)
     return drive(verdict) if isinstance(verdict, Generator) else verdict
 
 

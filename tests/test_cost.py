@@ -9,7 +9,6 @@ import pytest
 from benchmarks import cost
 from benchmarks.cost import Cost, compared, cost_of, decisions
 from guestpass import Guard, Principal
-from guestpass.requests import Request
 
 KNOWN = Cost(calls=44, builtins=39, bytes=2000)
 
@@ -70,11 +69,11 @@ def test_a_decision_costs_the_same_each_time(warm: cost.Decision) -> None:
 
 def test_one_more_call_and_one_more_object_are_seen(warm: cost.Decision, monkeypatch: pytest.MonkeyPatch) -> None:
     before = cost_of(warm)
-    recall: Callable[[Guard, Request], Principal | None] = Guard.recall
+    recall: Callable[..., Principal | None] = Guard.recall
 
-    def slower(guard: Guard, request: Request) -> Principal | None:
+    def slower(guard: Guard, *asked: object) -> Principal | None:
         weight: Any = bytearray(5_000)
-        recalled = recall(guard, request)
+        recalled = recall(guard, *asked)
         weight.append(0)
         return recalled
 

@@ -41,6 +41,7 @@ from support import (
     echo,
     judged,
     policy,
+    recall,
     socket_scope,
 )
 from test_doors import headers_of, scope_of
@@ -103,7 +104,7 @@ def test_a_decision_says_whose_it_was_by_which_rule_and_where_from(heard: Heard)
     secret = house.session()
     for _ in range(3):
         assert isinstance(asked(house, f"GET {LOGS}?x=1", secret), Principal)
-    assert house.guard.recall(written(f"GET {LOGS}?x=1", bearer(secret))) is not None
+    assert recall(house.guard, written(f"GET {LOGS}?x=1", bearer(secret))) is not None
     looked_up, cached, *recalled = heard.decisions()
     as_id = house.guard.check(secret).credential_id
     expected = ("GET", PATTERN, "account_session", "plat", "acct_1", as_id, None, 200, "")
@@ -334,9 +335,10 @@ def test_where_nobody_observes_nothing_of_it_runs(heard: Heard) -> None:
     watched.session()
     cold = [calls_in(lambda request=request: judged(plain.guard, request)) for request in requests]  # type: ignore[misc]
     # On a hit: the guard's own function, and not one call more; and so where it decides.
-    hit, decision = (calls_in(lambda ask=ask: ask(requests[0])) for ask in (plain.guard.recall, plain.guard.decide))  # type: ignore[misc]
+    known = (requests[0].method, requests[0].path, requests[0].whole_path, requests[0].raw_path, requests[0].headers)
+    hit, decision = calls_in(lambda: plain.guard.recall(*known)), calls_in(lambda: plain.guard.decide(requests[0]))
     assert not {"recall", "decide"} & set(vars(plain.guard))
-    assert hit == calls_in(lambda: Guard.recall(plain.guard, requests[0]))
+    assert hit == calls_in(lambda: Guard.recall(plain.guard, *known))
     assert decision == calls_in(lambda: Guard.decide(plain.guard, requests[0]))
     assert (hit[0], decision[0]) == ("guard.py:Guard.recall", "guard.py:Guard.decide")
     for calls in (*cold, hit, decision):
@@ -345,8 +347,12 @@ def test_where_nobody_observes_nothing_of_it_runs(heard: Heard) -> None:
     # Where somebody does, it is the same pipeline, and more around it.
     for _ in range(2):
         judged(watched.guard, requests[0])
-    for ask, calls in ((watched.guard.recall, hit), (watched.guard.decide, decision)):
-        more = calls_in(lambda ask=ask: ask(requests[0]))  # type: ignore[misc]
+    asks: list[tuple[Callable[[], object], list[str]]] = [
+        (lambda: watched.guard.recall(*known), hit),
+        (lambda: watched.guard.decide(requests[0]), decision),
+    ]
+    for ask, calls in asks:
+        more = calls_in(ask)
         assert [call for call in more if call.startswith(OBSERVING)]
         assert Counter(calls) <= Counter(more)
     assert heard.decisions()[-1].source == "cache"

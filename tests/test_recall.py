@@ -9,10 +9,10 @@ import pytest
 from guestpass import ALL, Principal, Rule
 from guestpass.asgi import GuardMiddleware, Receive, Scope, Send, request_of
 from guestpass.principal import Remembered
-from guestpass.requests import Meanings, Request
+from guestpass.requests import Request, meanings_of_request
 from guestpass.rule_table import RouteRule
 from guestpass.wsgi import GuardMiddleware as WSGIGuardMiddleware
-from support import GatePasses, House, ask_http, bearer, build, decided, echo, http_scope, policy
+from support import GatePasses, House, ask_http, bearer, build, decided, echo, http_scope, policy, recall
 from wsgi_support import ask_wsgi, echo_wsgi
 
 RULES = [
@@ -39,7 +39,7 @@ def met(house: House, request: Request) -> Principal | None:
     """What is recalled of a request that was judged before."""
     house.guard.decide(request)
     decided(house.guard, request)
-    return house.guard.recall(request)
+    return recall(house.guard, request)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def met(house: House, request: Request) -> Principal | None:
 def test_a_browser_credential_is_recalled(house: House, path: str, more: list[tuple[str, str]]) -> None:
     for credential in (house.session(), house.token(components={"call_logs": {"enabled": True}})):
         request = asking(credential, path, *more)
-        assert house.guard.recall(request) is None
+        assert recall(house.guard, request) is None
         recalled = met(house, request)
         assert isinstance(recalled, Remembered)
         assert recalled.account == "acct_1"
@@ -68,7 +68,7 @@ def test_what_one_credential_was_let_in_by_is_recalled_for_all_of_its_standing(h
     first, second = (house.sessions.create(by=by, account="acct_1").client_secret for _ in range(2))
     assert met(house, asking(first)) is not None
     house.guard.check(second)
-    recalled = house.guard.recall(asking(second))
+    recalled = recall(house.guard, asking(second))
     assert recalled is not None
     assert recalled.standing is house.guard.check(first).standing
 
@@ -80,11 +80,11 @@ def test_what_one_account_was_let_in_by_lets_in_another_to_its_own(house: House)
     assert met(house, asking(first, "/v1/accounts/acct_1/call_logs")) is not None
     for secret in (other, less):
         house.guard.check(secret)
-    recalled = house.guard.recall(asking(other, "/v1/accounts/acct_2/call_logs"))
+    recalled = recall(house.guard, asking(other, "/v1/accounts/acct_2/call_logs"))
     assert recalled is not None
     assert recalled.account == "acct_2"
-    assert house.guard.recall(asking(other, "/v1/accounts/acct_1/call_logs")) is None
-    assert house.guard.recall(asking(less, "/v1/accounts/acct_1/call_logs")) is None
+    assert recall(house.guard, asking(other, "/v1/accounts/acct_1/call_logs")) is None
+    assert recall(house.guard, asking(less, "/v1/accounts/acct_1/call_logs")) is None
 
 
 def test_below_a_root_the_same_is_recalled(house: House) -> None:
@@ -106,7 +106,7 @@ def test_a_key_for_every_account_is_judged_each_time(house: House) -> None:
     secret = house.key(accounts=ALL)
     assert met(house, asking(secret, "/v1/call_logs", ("Account-Id", "acct_1"))) is None
     assert met(house, asking(secret, "/v1/status")) is not None
-    assert house.guard.recall(asking(secret, "/v1/status", ("Account-Id", "acct_1"))) is None
+    assert recall(house.guard, asking(secret, "/v1/status", ("Account-Id", "acct_1"))) is None
     assert met(house, asking(house.key(accounts={"acct_1"}))) is not None
 
 
@@ -135,16 +135,16 @@ def test_nothing_is_recalled_past_its_end(house: House) -> None:
     assert met(house, asking(secret)) is not None
     guard._endings.trusted_until = float("inf")
     clock.advance(59)
-    assert guard.recall(asking(secret)) is not None
+    assert recall(guard, asking(secret)) is not None
     clock.advance(1)
-    assert guard.recall(asking(secret)) is None
+    assert recall(guard, asking(secret)) is None
 
 
 def test_nothing_is_recalled_without_a_list_of_endings(house: House) -> None:
     secret = house.session()
     assert met(house, asking(secret)) is not None
     house.clock.advance(10)
-    assert house.guard.recall(asking(secret)) is None
+    assert recall(house.guard, asking(secret)) is None
 
 
 def test_nothing_is_recalled_after_news_until_it_has_been_looked_at(house: House) -> None:
@@ -152,8 +152,8 @@ def test_nothing_is_recalled_after_news_until_it_has_been_looked_at(house: House
     assert met(house, asking(secret)) is not None
     assert met(house, asking(other)) is not None
     house.revocations.account("plat", "acct_2")
-    assert house.guard.recall(asking(secret)) is None
-    assert house.guard.recall(asking(other)) is None
+    assert recall(house.guard, asking(secret)) is None
+    assert recall(house.guard, asking(other)) is None
     assert met(house, asking(secret)) is not None
     assert met(house, asking(other)) is None
 
@@ -163,11 +163,11 @@ def test_nothing_is_recalled_while_a_test_judges_as_somebody_else() -> None:
     secret = house.session()
     assert met(house, asking(secret)) is not None
     with house.guard.override(house.guard.check(house.session("acct_2"))):
-        assert house.guard.recall(asking(secret)) is None
+        assert recall(house.guard, asking(secret)) is None
         with house.guard.override(house.guard.check(house.session("acct_2"))):
             pass
-        assert house.guard.recall(asking(secret)) is None
-    assert house.guard.recall(asking(secret)) is not None
+        assert recall(house.guard, asking(secret)) is None
+    assert recall(house.guard, asking(secret)) is not None
 
 
 def test_rules_that_compete_are_not_recalled() -> None:
@@ -203,7 +203,7 @@ def test_a_handshake_is_never_recalled_also_over_http_that_calls_itself_one() ->
 
 
 def test_strangers_cannot_make_the_memory_of_header_names_grow() -> None:
-    meanings = Meanings(b"account-id")
+    meanings = meanings_of_request(b"account-id")
     for number in range(2_000):
         assert meanings.learn(b"x-%d" % number) == 0
         assert len(meanings.known) <= 512
@@ -216,7 +216,7 @@ def test_strangers_cannot_make_the_memory_of_header_names_grow() -> None:
 
 @pytest.mark.anyio
 async def test_a_memory_that_fails_lets_nobody_in_by_itself(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("unforeseen")
 
     app, secret = GuardMiddleware(echo, house.guard), house.session()
@@ -237,5 +237,5 @@ async def test_what_is_recalled_is_routed_as_it_was_judged(house: House, root: s
     door, secret = GuardMiddleware(app, house.guard), house.session()
     for _ in range(2):
         assert (await ask_http(door, "GET", path, bearer(secret), root_path=root)).status == 200
-    assert house.guard.recall(asking(secret, path, root_path=root)) is not None
+    assert recall(house.guard, asking(secret, path, root_path=root)) is not None
     assert reached[0] == reached[1]

@@ -19,7 +19,6 @@ import guestpass.starlette
 from guestpass import ALL, Credential, Grant, Guard, Principal, Refusal, Refused, Rule, needs, open_store
 from guestpass.access import ENVIRON_KEY
 from guestpass.asgi import ASGIApp, GuardMiddleware, Receive, Scope, Send
-from guestpass.requests import Request
 from guestpass.revocation.feed import feed_of
 from guestpass.wsgi import GuardMiddleware as WSGIGuardMiddleware
 from guestpass.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -94,7 +93,7 @@ class _Other(Principal):
     __slots__ = ()
 
 
-def _nobody(request: Request) -> Principal | None:
+def _nobody(*_: object) -> Principal | None:
     return None
 
 
@@ -116,7 +115,7 @@ class World:
             cache_size=size,
             clock=clock,
         )
-        judging.recall = _nobody  # type: ignore[method-assign]
+        judging.recall = _nobody  # type: ignore[method-assign, assignment]
         self.guards = (self.house.guard, judging)
         self.recalled = 0
         self._count()
@@ -133,12 +132,12 @@ class World:
     def _count(self) -> None:
         recall = self.house.guard.recall
 
-        def counting(request: Request) -> Principal | None:
-            found = recall(request)
+        def counting(*asked: Any) -> Principal | None:
+            found = recall(*asked)
             self.recalled += found is not None
             return found
 
-        self.house.guard.recall = counting  # type: ignore[method-assign]
+        self.house.guard.recall = counting  # type: ignore[method-assign, assignment]
 
     def meet(self) -> None:
         """A new credential."""

@@ -27,15 +27,15 @@ def run(settings: Settings) -> Result:
 
     calls: dict[str, Callable[[], object]] = {
         "one dictionary, on the split path": partial(one_look_up, parameter),
-        "a plain path": partial(few.find, "GET", f"/v1/reports_{FEW // 2}/daily"),
-        "a path with {account}": partial(few.find, "GET", parameter),
-        "the lightest form, looked at last": partial(few.find, "GET", last),
-        "no rule": partial(few.find, "GET", "/v1/accounts/acct_1/nothing"),
-        "a plain path, 10,000 rules": partial(many.find, "GET", f"/v1/reports_{MANY // 2}/daily"),
-        "a path with {account}, 10,000 rules": partial(many.find, "GET", f"/v1/accounts/acct_1/reports_{MANY // 2}"),
-        "the lightest form, 10,000 rules": partial(many.find, "GET", rest(MANY)),
-        "the middle one of one form": partial(uniform().find, "GET", f"/v1/accounts/acct_1/reports_{FEW // 2}"),
-        "the last one of one form": partial(uniform().find, "GET", f"/v1/accounts/acct_1/reports_{FEW - 1}"),
+        "a plain path": partial(few.match, "GET", f"/v1/reports_{FEW // 2}/daily"),
+        "a path with {account}": partial(few.match, "GET", parameter),
+        "the lightest form, looked at last": partial(few.match, "GET", last),
+        "no rule": partial(few.match, "GET", "/v1/accounts/acct_1/nothing"),
+        "a plain path, 10,000 rules": partial(many.match, "GET", f"/v1/reports_{MANY // 2}/daily"),
+        "a path with {account}, 10,000 rules": partial(many.match, "GET", f"/v1/accounts/acct_1/reports_{MANY // 2}"),
+        "the lightest form, 10,000 rules": partial(many.match, "GET", rest(MANY)),
+        "the middle one of one form": partial(uniform().match, "GET", f"/v1/accounts/acct_1/reports_{FEW // 2}"),
+        "the last one of one form": partial(uniform().match, "GET", f"/v1/accounts/acct_1/reports_{FEW - 1}"),
     }
     for name, call in calls.items():
         if (call() is None) != (name == "no rule"):
@@ -61,7 +61,7 @@ def run(settings: Settings) -> Result:
         ],
         tables=[
             Table(
-                "`Policy.find`",
+                "`Policy.match`, which a guard asks",
                 ("", "× one dictionary", "µs"),
                 [(name, rounds.ratio(name, base).written(), rounds.of(name).written()) for name in calls],
             )

@@ -10,12 +10,14 @@ from typing import Final, Literal, cast
 from urllib.parse import quote
 
 from guestpass.asgi_types import ASGIApp, Message, Receive, Scope, Send
+from guestpass.concurrency.tasks import current_task
 from guestpass.credentials import without_pairs
 from guestpass.door_settings import check_settings
 from guestpass.errors import ConfigurationError
 from guestpass.explaining.tracing import Decides
 from guestpass.guard import ANYONE, UNNAMED, Guard, seen_by_application
 from guestpass.inquiry import drive_async
+from guestpass.live.answers import Answer
 from guestpass.live.life import Life
 from guestpass.live.long_answers import EVENT_STREAM, EndStreams, LongAnswers
 from guestpass.live.sockets import serve_socket
@@ -92,53 +94,86 @@ class GuardMiddleware:
         kind = scope["type"]
         if self._cross_origin is not None:
             await self._cross_origin(scope, receive, send)
-        elif kind == "http":
-            request = request_of(scope)
-            try:
-                principal = self.guard.recall(request)
-            except Exception:
-                log.exception("the guard could not recall anybody; the request is judged anew")
-                principal = None
-            if principal is None:
-                await self._judge(request, scope, receive, send)
-                return
-            scope["principal"] = scope["user"] = scope["auth"] = principal
-            scope["headers"] = [*scope["headers"]]
-            if scope.get("root_path"):
-                _route_as_judged(scope)
-            await self._streams.serve(self.app, scope, receive, send, principal, request)
-        elif kind == "websocket":
-            await self._judge(request_of(scope), scope, receive, send)
-        elif kind == "lifespan":
-            await self.app(scope, receive, send)
-        else:
-            raise RuntimeError(f"guestpass lets no {kind!r} connection through: it cannot judge one")
-
-    async def _judge(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
-        handed_on = self._preflight and is_preflight(scope) and self.guard.reads_one_way(request)
-        proof = ANYONE if handed_on else await decide(self.guard, request)
-        if not isinstance(proof, Principal):
-            await self._refuse(proof, scope, receive, send)
             return
-        _show(scope, proof)
-        _route_as_judged(scope)
-        if scope["type"] == "websocket":
-            await self._serve_socket(scope, receive, _accepting(_take_out_pair(scope), send), proof, request)
-        elif proof is ANYONE:
-            await self.app(scope, receive, send)
-        elif proof is UNNAMED:
-            await self.app(scope, receive, _varying(send))
+        if kind != "http":
+            await self._serve_other(kind, scope, receive, send)
+            return
+        whole_path, root, raw_path = scope["path"], scope.get("root_path"), scope.get("raw_path")
+        path, headers = below_root(whole_path, root) if root else whole_path, scope["headers"]
+        method: str = scope["method"]
+        try:
+            principal = self.guard.recall(method, path, whole_path, raw_path, headers)
+        except Exception:
+            log.exception("the guard could not recall anybody; the request is judged anew")
+            principal = None
+        if principal is None:
+            request = request_of(scope)
+            principal = await self._admit(request, scope, receive, send)
+            if principal is None:
+                return
+            method = request.method
         else:
-            await self._streams.serve(self.app, scope, receive, send, proof, request)
+            scope["principal"] = scope["user"] = scope["auth"] = principal
+            # A list of its own: servers append to theirs what comes after the body, when nobody looks at it any more.
+            scope["headers"] = [*headers]
+            if root:
+                _route_as_judged(scope)
+        asked = (method, path, whole_path, raw_path, scope.get("query_string") or b"", headers)
+        answer = Answer(self._streams, principal, asked, receive, send)
+        try:
+            answer.host, on_asyncio = current_task(), True
+        except RuntimeError:
+            on_asyncio = False
+        if not on_asyncio:
+            # So trio, where what may have to be cancelled needs its scope from the start. Not while that is handled:
+            # it would stand in every traceback of the application's.
+            await answer.serve_in_company(self.app, scope)
+            return
+        try:
+            await self.app(scope, answer.receive, answer.send)
+        except BaseException as problem:
+            if answer.stream is not None:
+                await answer.stream.close(problem)
+            raise
+        if answer.stream is not None:
+            await answer.stream.close(None)
 
-    async def _serve_socket(
-        self, scope: Scope, receive: Receive, send: Send, principal: Principal, request: Request
-    ) -> None:
+    async def _serve_other(self, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if kind == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if kind != "websocket":
+            raise RuntimeError(f"guestpass lets no {kind!r} connection through: it cannot judge one")
+        request = request_of(scope)
+        principal = await self._judge(request, scope, receive, send)
+        if principal is None:
+            return
+        send = _accepting(_take_out_pair(scope), send)
         if scope["principal"] is None:
             await self.app(scope, receive, send)
             return
         renewed = partial(_show_principal, scope) if self._renewal else None
         await serve_socket(self.app, scope, receive, send, Life(self.guard, principal, request, decide), renewed)
+
+    async def _admit(self, request: Request, scope: Scope, receive: Receive, send: Send) -> Principal | None:
+        """Whom the guard lets in by what it decides. None where the request has been served: it was refused, or whoever
+        makes it has no credential that could end."""
+        principal = await self._judge(request, scope, receive, send)
+        if principal is ANYONE or principal is UNNAMED:
+            await self.app(scope, receive, send if principal is ANYONE else _varying(send))
+            return None
+        return principal
+
+    async def _judge(self, request: Request, scope: Scope, receive: Receive, send: Send) -> Principal | None:
+        """Whom the guard lets in, shown to the application; None where it was refused."""
+        handed_on = self._preflight and is_preflight(scope) and self.guard.reads_one_way(request)
+        proof = ANYONE if handed_on else await decide(self.guard, request)
+        if not isinstance(proof, Principal):
+            await self._refuse(proof, scope, receive, send)
+            return None
+        _show(scope, proof)
+        _route_as_judged(scope)
+        return proof
 
     async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._render(refusal, self.guard.realm)

@@ -165,9 +165,8 @@ class Protection:
         judged: tuple[str, str] | None = current.environ.get(JUDGED_KEY)
         if judged is None:
             raise NotGuarded("no guard ran for this request: it came in past app.wsgi_app")
-        rule = self.guard.policy.find(*judged)
-        said = self._rules.get((id(route), method))
-        if rule is not None and said is not None and self._is_for(rule, said):
+        found, said = self.guard.policy.match(*judged), self._rules.get((id(route), method))
+        if found is not None and said is not None and (found is said or self._is_for(found.rule, said)):
             return None
         log.error("%s %s was judged, and reached %s: put what rewrites paths before the guard", *judged, route.endpoint)
         return _response(self._flask, self._render(Refusal("internal_error"), self.guard.realm))

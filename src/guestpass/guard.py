@@ -39,10 +39,11 @@ from guestpass.requests import (
     BROWSER,
     IDENTITY_PREFIX,
     HeaderItems,
-    Meanings,
+    Headers,
     Presented,
     Request,
     canonical,
+    meanings_of_request,
     read,
     reads_one_way,
     written,
@@ -130,7 +131,7 @@ class Guard:
         self.account_header: Final = account_header
         self.clock: Final = clock
         self._account_header = canonical(account_header.encode())
-        self._meanings = Meanings(self._account_header)
+        self._meanings = meanings_of_request(self._account_header)
         self._cache = VerifiedCache(cache_size)
         self._watchers: Final = Watchers()
         feeds = unique(getattr(one, "feed", None) for one in self.authenticators)
@@ -169,33 +170,37 @@ class Guard:
         """`check`, without holding up the event loop (asyncio or trio)."""
         return _principal(await drive_async(self._identify_text(credential)))
 
-    def recall(self, request: Request) -> Principal | None:
+    def recall(
+        self, method: str, path: str | None, whole_path: str, raw_path: bytes | None, headers: Headers
+    ) -> Principal | None:
         """Whom `decide` lets in, where it has let in the like before; None wherever that takes a closer look.
 
         The hit path. It finds nothing out: the credential was proved, and nothing was heard of its end since; the rule
         let in its `Standing`, so that there is no more to compare than the account and where it came from. What it
-        answers, `decide` would: a law of the tests.
+        answers, `decide` would: a law of the tests. It is told the parts of a `Request`, which it does not need whole.
         """
-        path, whole_path, raw_path = request.path, request.whole_path, request.raw_path
         # Equal lengths leave no room for an escape: what was sent is what was decoded.
         if path is None or (raw_path is not None and len(raw_path) != len(whole_path)):
             return None
         authorization, account, in_browser = None, None, False
         meanings = self._meanings.known
-        for name, value in request.headers:
-            meaning = meanings.get(name)
-            if meaning is None:
-                meaning = self._meanings.learn(name)
-            if not meaning:
-                continue
-            if meaning == AUTHORIZATION and authorization is None:
-                authorization = value
-            elif meaning == BROWSER:
-                in_browser = True
-            elif meaning == ACCOUNT and account is None:
-                account = value
-            else:
-                return None
+        try:
+            for name, value in headers:
+                meaning = meanings[name]
+                if not meaning:
+                    continue
+                if meaning == AUTHORIZATION and authorization is None:
+                    authorization = value
+                elif meaning == BROWSER:
+                    in_browser = True
+                elif meaning == ACCOUNT and account is None:
+                    account = value
+                else:
+                    return None
+        except KeyError:
+            for name, _ in headers:
+                self._meanings.learn(name)
+            return None
         known = None if authorization is None else self._remembered(sha256(authorization).digest())
         endings = self._endings
         if known is None or known.versions is not endings.versions:
@@ -203,10 +208,15 @@ class Guard:
         now = self.clock()
         if now >= known.until or now >= endings.trusted_until:
             return None
-        standing = known.standing
-        if self.policy.recall(request.method, path, standing.account) not in standing.admitted:
+        standing, policy = known.standing, self.policy
+        literal = policy.literal.get(method)
+        rule = None if literal is None else literal.get(path)
+        if rule is None:
+            rule = policy.recall(method, path, standing.account)
+        if rule not in standing.admitted:
             return None
-        if account is not None and account.strip(b" \t").decode("latin-1") != standing.account:
+        sent = standing.account_header
+        if account is not None and account != sent and account.strip(b" \t") != sent:
             return None
         if path is not whole_path and paths.trouble(whole_path, None) is not None:
             return None

@@ -8,7 +8,7 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, TypeAlias, cast
 
 from guestpass.errors import ConfigurationError
 from guestpass.events import SECURITY, Decided, Event, SecurityEvent, Source, Tell
@@ -19,7 +19,7 @@ from guestpass.principal import Principal
 from guestpass.proving import Proof, Verdict
 from guestpass.quoting import where
 from guestpass.refusals import Refusal
-from guestpass.requests import Request
+from guestpass.requests import Headers, Request
 from guestpass.rules import HTTP_METHODS, WEBSOCKET, Rule
 from guestpass.sparse_log import SparseLog
 
@@ -27,13 +27,16 @@ failures: Final = SparseLog(logging.getLogger("guestpass"))
 
 _METHODS: Final = {**{method: method for method in (*HTTP_METHODS, "HEAD")}, WEBSOCKET: "WEBSOCKET"}
 
+Recall: TypeAlias = Callable[[str, str | None, str, bytes | None, Headers], Principal | None]
+
 
 class Observable(Protocol):
     """A guard, as far as it is needed here."""
 
     @property
     def policy(self) -> Policy: ...
-    def recall(self, request: Request) -> Principal | None: ...
+    @property
+    def recall(self) -> Recall: ...
     def tracing(self, trace: Trace, /) -> Decides: ...
 
 
@@ -82,12 +85,15 @@ class Observed:
         self._timer = timer
         self.reviewing: Final[Decides] = _Reviewing(self)
 
-    def recall(self, request: Request) -> Principal | None:
+    def recall(
+        self, method: str, path: str | None, whole_path: str, raw_path: bytes | None, headers: Headers
+    ) -> Principal | None:
         """Whom the guard remembers: see `guestpass.Guard.recall`."""
         began = self._timer()
-        principal = self._recall(request)
+        principal = self._recall(method, path, whole_path, raw_path, headers)
         if principal is not None:
             # Nothing was come across: it is known that all of it would be as it was.
+            request = Request(method, path, whole_path, raw_path, b"", headers)
             self._told(request, Trace(recalled=principal, proof=principal), principal, began)
         return principal
 

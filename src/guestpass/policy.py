@@ -63,8 +63,8 @@ class Policy:
         self._tables = tables([RouteRule(rule, rule.methods) for rule in rules])
         self._routes: tuple[RouteRule, ...] = ()
         self._route_tables: Mapping[str, RuleTable] | None = None
-        self._use(None)
         self._contested = _contested(rules)
+        self._use(None)
 
     def with_rules(self, rules: Iterable[Rule]) -> "Policy":
         """This policy with more rules of its own. Raises `ConfigurationError` as construction does."""
@@ -92,18 +92,27 @@ class Policy:
         policy.rules = (*self.rules, *said)
         policy._routes = tuple(routes)
         policy._route_tables = tables(routes)
-        policy._use(policy._route_tables)
         # The router is known now, and with it what a path is for.
         policy._contested = {}
+        policy._use(policy._route_tables)
         return policy
 
     def _use(self, routes: Mapping[str, RuleTable] | None) -> None:
         self._by_method = _in_turn(routes, self._tables)
+        self.literal: Mapping[str, Mapping[str, RouteRule]] = {
+            method: {path: route for path, route in tables[0].literal.items() if self._tells_all(route)}
+            for method, tables in self._by_method.items()
+            if method != WEBSOCKET
+        }
+        """Of HTTP's methods the rules that a path alone finds, and that need nothing else of the request."""
         self._over_http = {
             method: [(table.literal, table.plain) for table in tables]
             for method, tables in self._by_method.items()
             if method != WEBSOCKET
         }
+
+    def _tells_all(self, route: RouteRule) -> bool:
+        return route.simple and not route.closed and id(route.rule) not in self._contested
 
     @property
     def has_routes(self) -> bool:

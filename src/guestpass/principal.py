@@ -48,6 +48,14 @@ def is_name(value: object) -> bool:
     return isinstance(value, str) and _NAME.match(value) is not None
 
 
+def in_a_header(account: str) -> bytes | None:
+    """`account` as a header names it; None where none can."""
+    try:
+        return account.encode("latin-1")
+    except UnicodeEncodeError:
+        return None
+
+
 def is_origin(value: object) -> bool:
     """Whether `value` is a web origin as browsers send it (RFC 6454 section 6.2)."""
     return isinstance(value, str) and _ORIGIN.match(value) is not None
@@ -58,9 +66,9 @@ class Standing:
     """What credentials of one origin have in common: kept once in memory, however many of them are remembered.
 
     `grant` has no end, since each credential has its own. `account` is the one account that they are held to, None
-    where there are none or several; `placeless`, whether they are good wherever a browser sends them from. `admitted`
-    are the rules of one guard's policy that let them in, as far as they were met: see `Guard.recall`. Of a guard's own,
-    all that differ in whose they are alone share it.
+    where there are none or several; `account_header` is how a header names it; `placeless`, whether they are good
+    wherever a browser sends them from. `admitted` are the rules of one guard's policy that let them in, as far as they
+    were met: see `Guard.recall`. Of a guard's own, all that differ in whose they are alone share it.
     """
 
     kind: str
@@ -71,6 +79,7 @@ class Standing:
     secret_digest: bytes = field(default=b"", repr=False)
     signing_key: str = ""
     account: str | None = field(init=False, repr=False, compare=False)
+    account_header: bytes | None = field(init=False, repr=False, compare=False)
     placeless: bool = field(init=False, repr=False, compare=False)
     admitted: AbstractSet[object] = field(init=False, repr=False, compare=False, default=frozenset())
     _hash: int = field(init=False, repr=False, compare=False)
@@ -79,6 +88,7 @@ class Standing:
         accounts = self.grant.accounts
         account = None if accounts is ALL or len(accounts) != 1 else next(iter(accounts))
         object.__setattr__(self, "account", account)
+        object.__setattr__(self, "account_header", None if account is None else in_a_header(account))
         object.__setattr__(self, "placeless", self.kind != SECRET_KEY and not self.origins)
         said = (self.kind, self.grant, self.issuer, self.minted_by, self.secret_digest, self.signing_key)
         object.__setattr__(self, "_hash", hash(said))

@@ -48,7 +48,11 @@ def render(refusal: Refusal, realm: str) -> Answer:
 def vary_by_credential(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """`headers` with ``Vary: Authorization`` merged in (RFC 9110 section 12.5.5)."""
     merged = list(headers)
-    named = [field.strip().lower() for name, value in merged if name.lower() == b"vary" for field in value.split(b",")]
-    if b"authorization" not in named and b"*" not in named:
-        merged.append(VARY)
-    return merged
+    said = varies_by_credential(value.decode("latin-1") for name, value in merged if name.lower() == b"vary")
+    return merged if said else [*merged, VARY]
+
+
+def varies_by_credential(vary: Iterable[str]) -> bool:
+    """Whether these values of Vary say so already."""
+    named = [field.strip().lower() for value in vary for field in value.split(",")]
+    return "authorization" in named or "*" in named

@@ -3,9 +3,9 @@
 Knows which headers matter to a decision, and how two spellings of one header are the same.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, cast
+from typing import AnyStr, Final, Generic, TypeAlias, cast
 from urllib.parse import parse_qsl, quote, unquote
 
 from guestpass import paths
@@ -28,34 +28,43 @@ IDENTITY_PREFIX: Final = b"guestpass-"
 NOTHING, AUTHORIZATION, ACCOUNT, BROWSER, CLOSER = range(5)
 """What the name of a header means to a guard; `CLOSER`: that it takes `read` to tell."""
 
-_KEPT: Final = 512
-_LONGEST: Final = 64
+MOST_NAMES: Final = 512
+LONGEST_NAME: Final = 64
+"""Names of headers that are remembered at a time, and bytes of each: strangers choose them."""
 
 
-class Meanings:
-    """What the names of headers mean to the guard whose account header this is: `known` has those that were met."""
+class Meanings(Generic[AnyStr]):
+    """What the names of headers mean, by `meaning_of` them: `known` has those that were met."""
 
-    def __init__(self, account_header: bytes) -> None:
-        self._account_header = account_header
-        self.known: Final[dict[bytes, int]] = {}
+    def __init__(self, meaning_of: Callable[[AnyStr], int]) -> None:
+        self._meaning_of: Callable[[AnyStr], int] = meaning_of
+        self.known: Final[dict[AnyStr, int]] = {}
 
-    def learn(self, name: bytes) -> int:
+    def learn(self, name: AnyStr) -> int:
         """What `name` means. Kept; with too many that strangers have sent, all begin anew."""
+        meaning = self._meaning_of(name)
+        if len(name) <= LONGEST_NAME:
+            if len(self.known) >= MOST_NAMES:
+                # Not full for good: the usual names are met again at once.
+                self.known.clear()
+            self.known[name] = meaning
+        return meaning
+
+
+def meanings_of_request(account_header: bytes) -> Meanings[bytes]:
+    """What a request's headers mean to the guard whose account header this is."""
+
+    def meaning_of(name: bytes) -> int:
         spelled = canonical(name)
-        if spelled == self._account_header:
+        if spelled == account_header:
             meaning = ACCOUNT
         elif spelled.startswith(IDENTITY_PREFIX):
             meaning = CLOSER
         else:
             meaning = _READ.get(spelled, NOTHING)
-        if meaning != NOTHING and name != spelled:
-            meaning = CLOSER
-        if len(name) <= _LONGEST:
-            if len(self.known) >= _KEPT:
-                # Not full for good: the usual names are met again at once.
-                self.known.clear()
-            self.known[name] = meaning
-        return meaning
+        return CLOSER if meaning != NOTHING and name != spelled else meaning
+
+    return Meanings(meaning_of)
 
 
 def canonical(name: bytes) -> bytes:
@@ -88,6 +97,10 @@ class Request:
     headers: Headers = field(repr=False)
     subprotocols: Sequence[str] = field(default=(), repr=False)
 
+    def parts(self) -> "Asked":
+        """What it is made of."""
+        return self.method, self.path, self.whole_path, self.raw_path, self.query, self.headers
+
     def header(self, name: bytes) -> list[bytes]:
         """Every value of a header; `name` is canonical."""
         return [value for key, value in self.headers if canonical(key) == name]
@@ -100,6 +113,10 @@ class Request:
             return [(self.path or "")[1:].split("/")[parameters.index(place.name)]]
         pairs = parse_qsl(self.query.decode("latin-1"), keep_blank_values=True)
         return [value for name, value in pairs if name == place.name]
+
+
+Asked: TypeAlias = tuple[str, str | None, str, bytes | None, bytes, Headers]
+"""What an HTTP `Request` is made of, for doors: most requests are let in again, and none is made for those."""
 
 
 def written(

@@ -95,13 +95,14 @@ class RuleTable:
             return found
         # The application's root without its slash is read like the one with it.
         segments = path.split("/") if path else ("", "")
-        for key, rules in self.plain[min(len(segments), self._longest)]:
+        parts = len(segments)
+        for key, rules in self.plain[parts if parts < self._longest else -1]:
             found = rules.get(key(segments))
             if found is not None:
                 break
-        if found is None or (found is not SEVERAL and not _has_empty(path)):
-            return found
-        return self._among(segments, path)
+        else:
+            return None
+        return self._among(segments, path) if found is SEVERAL or not path or "//" in path + "/" else found
 
     def _among(self, segments: Sequence[str], path: str) -> RouteRule | None:
         found, weight = None, None
@@ -147,7 +148,7 @@ def _of_length(shapes: Sequence[tuple[tuple[tuple[int, ...], int, bool], _Shape]
 
 
 def _has_empty(path: str) -> bool:
-    return path[-1:] in ("", "/") or "//" in path
+    return not path or "//" in path + "/"
 
 
 def _fits(route: RouteRule, segments: Sequence[str], path: str) -> bool:

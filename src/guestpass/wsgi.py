@@ -7,7 +7,6 @@ request like any other.
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Sequence
-from functools import partial
 from http import HTTPStatus
 from typing import Final, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
@@ -20,12 +19,13 @@ from guestpass.explaining.tracing import Decides
 from guestpass.guard import ANYONE, UNNAMED, Guard, seen_by_application
 from guestpass.inquiry import drive
 from guestpass.live.long_answers import EVENT_STREAM, EndStreams, LongAnswers
-from guestpass.live.wsgi_streams import ExcInfo, LongAnswer, vary_by_credential
+from guestpass.live.wsgi_streams import Answer, Body, ExcInfo, Streams, vary_by_credential
 from guestpass.principal import Principal
-from guestpass.problems import Answer, Renderer, render
+from guestpass.problems import Answer as Rendered
+from guestpass.problems import Renderer, render
 from guestpass.proving import Proof
 from guestpass.refusals import Refusal
-from guestpass.requests import IDENTITY_PREFIX, Request, canonical
+from guestpass.requests import IDENTITY_PREFIX, LONGEST_NAME, MOST_NAMES, Asked, Request, canonical
 
 __all__ = ["ExcInfo", "GuardMiddleware", "StartResponse", "WSGIApplication", "WSGIEnvironment"]
 
@@ -68,42 +68,61 @@ class GuardMiddleware:
         self.app: Final = app
         self.guard: Final = guard
         self._preflight = preflight == "pass"
-        self._answers = LongAnswers(end_streams)
+        self._streams = Streams(guard, self._still_admitted, LongAnswers(end_streams))
         self._render = render
         self._watched: Watched = watched_by(guard)
         self._policy = guard.policy
+        self._harmless: set[str] = set()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        proof, request = self._judge(environ)
-        if not isinstance(proof, Principal):
-            return answer_with(self._render(proof, self.guard.realm), environ, start_response)
-        environ[ENVIRON_KEY] = seen_by_application(proof)
-        if _IDENTITY in "\n".join(environ):
-            _take_out_identity(environ)
-        if proof is ANYONE:
-            return self.app(environ, start_response)
-        if request is None or proof is UNNAMED:
-            return self.app(environ, _varying(start_response))
-        still_admitted = partial(self._still_admitted, request)
-        return LongAnswer(self.guard, proof, self._answers, still_admitted, start_response).of(self.app, environ)
-
-    def _judge(self, environ: WSGIEnvironment) -> tuple[Proof, Request | None]:
         try:
             if self.guard.policy is not self._policy:
                 # Rules were added after the door was made.
                 self._watched, self._policy = watched_by(self.guard), self.guard.policy
-            request = request_of(environ, self._watched)
-            environ[JUDGED_KEY] = (request.method, request.path)
-            recalled = self.guard.recall(request)
-            if recalled is not None:
-                return recalled, request
-            if self._preflight and is_preflight(environ) and self.guard.reads_one_way(request):
-                return ANYONE, request
+            asked = asked_of(environ, self._watched)
+            method, path, whole_path, raw_path, _, headers = asked
+            principal = self.guard.recall(method, path, whole_path, raw_path, headers)
+            proof = self._judge(environ, Request(*asked)) if principal is None else principal
         except Exception:
             log.exception("the guard failed; nobody was let in")
-            return Refusal("internal_error"), None
-        return self._decide(self.guard, request), request
+            return self._refuse(Refusal("internal_error"), environ, start_response)
+        if not isinstance(proof, Principal):
+            return self._refuse(proof, environ, start_response)
+        environ[JUDGED_KEY] = (method, path)
+        environ[ENVIRON_KEY] = seen_by_application(proof)
+        if not self._harmless.issuperset(environ):
+            self._take_out_identity(environ)
+        if proof is ANYONE:
+            return self.app(environ, start_response)
+        if proof is UNNAMED:
+            return self.app(environ, _varying(start_response))
+        answer = Answer(self._streams, proof, asked, start_response)
+        try:
+            body = self.app(environ, answer.start)
+        except BaseException:
+            # There is nothing that the server could close.
+            answer.forget()
+            raise
+        # One that has not begun may yet turn out to be long.
+        return body if answer.started and answer.stream is None else Body(answer, body)
+
+    def _judge(self, environ: WSGIEnvironment, request: Request) -> Proof:
+        if self._preflight and is_preflight(environ) and self.guard.reads_one_way(request):
+            return ANYONE
+        return self._decide(self.guard, request)
+
+    def _refuse(self, refusal: Refusal, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return answer_with(self._render(refusal, self.guard.realm), environ, start_response)
+
+    def _take_out_identity(self, environ: WSGIEnvironment) -> None:
+        """Take out the headers that only the guard sets, and remember of the others that they are none of them."""
+        for key in [key for key in environ if key.startswith(_IDENTITY)]:
+            del environ[key]
+        if len(self._harmless) > MOST_NAMES:
+            # Strangers' headers are among them. The usual ones are met again at once.
+            self._harmless.clear()
+        self._harmless.update(key for key in environ if len(key) <= LONGEST_NAME)
 
     def _decide(self, guard: Decides, request: Request) -> Proof:
         try:
@@ -131,24 +150,39 @@ def watched_by(guard: Guard) -> Watched:
     return [(_key(name), name) for name in names]
 
 
-def request_of(environ: WSGIEnvironment, watched: Watched) -> Request:
+def asked_of(environ: WSGIEnvironment, watched: Watched) -> Asked:
     """An environ as the guard sees it, with the headers that it looks at.
 
     The path is `PATH_INFO`, since that is what WSGI applications route by, and nothing is cut off it here. It has to
     begin with a slash: a server that cut `SCRIPT_NAME` off as text leaves one that does not, and it is refused.
     """
-    script, path = _text(environ.get("SCRIPT_NAME", "")), _text(environ.get("PATH_INFO", ""))
-    raw = _raw_path(environ)
-    whole = path if script in ("", "/") else script + path
-    if script and raw is not None and _text(unquote_to_bytes(raw)) == path:
-        # A proxy took the root off before the server saw the path.
-        whole = path
-    # The root itself: frameworks route it as "/", or redirect to that.
-    below = None if path and path[0] != "/" else path or "/"
-    query: str = environ.get("QUERY_STRING", "")
-    # A server may pass on any method, also a handshake's name here; it is to be no other's either.
-    method: str = environ["REQUEST_METHOD"].replace("(", "?")
-    return Request(method, below, whole, raw, query.encode("latin-1"), _headers(environ, watched))
+    path: str = environ.get("PATH_INFO", "")
+    # gunicorn, gevent and Werkzeug show as RAW_URI what was sent, others as REQUEST_URI.
+    sent: str = (environ.get("RAW_URI") or environ.get("REQUEST_URI") or "").partition("?")[0]
+    if path.isascii() and not environ.get("SCRIPT_NAME") and (not sent or sent == path):
+        whole_path, raw_path = path, None
+    else:
+        path, whole_path, raw_path = _decoded(environ.get("SCRIPT_NAME", ""), path, sent)
+    headers: list[tuple[bytes, bytes]] = []
+    for key, name in watched:
+        value: str | None = environ.get(key)
+        if value is not None:
+            # Servers join several headers of one name with commas. Nothing that the guard reads holds one otherwise: a
+            # credential does not, nor does an account's id; and an Origin with one is nobody's.
+            if "," in value and name != b"origin":
+                headers += [(name, part.encode("latin-1")) for part in value.split(",")]
+            else:
+                headers.append((name, value.encode("latin-1")))
+    return (
+        # A server may pass on any method, also a handshake's name here; it is to be no other's either.
+        environ["REQUEST_METHOD"].replace("(", "?"),
+        # The root itself: frameworks route it as "/", or redirect to that.
+        None if path and path[0] != "/" else path or "/",
+        whole_path,
+        raw_path,
+        environ.get("QUERY_STRING", "").encode("latin-1"),
+        headers,
+    )
 
 
 def is_preflight(environ: WSGIEnvironment) -> bool:
@@ -160,7 +194,7 @@ def is_preflight(environ: WSGIEnvironment) -> bool:
     )
 
 
-def answer_with(answer: Answer, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+def answer_with(answer: Rendered, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answer a request with what a renderer made; without the body where it was HEAD."""
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
     start_response(_status_line(answer.status), headers)
@@ -176,40 +210,21 @@ def _text(native: str | bytes) -> str:
     return native.decode("utf-8", "replace")
 
 
-def _raw_path(environ: WSGIEnvironment) -> bytes | None:
-    """The path as it was sent: gunicorn, gevent and Werkzeug show it as RAW_URI, others as REQUEST_URI."""
-    sent: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
-    return sent.partition("?")[0].encode("latin-1") or None
-
-
-def _headers(environ: WSGIEnvironment, watched: Watched) -> list[tuple[bytes, bytes]]:
-    """The headers, each value of those that a server may have joined on its own.
-
-    Servers join several headers of one name with commas. Nothing that the guard reads holds one otherwise: a credential
-    does not, nor does an account's id; and an Origin with one is nobody's.
-    """
-    headers: list[tuple[bytes, bytes]] = []
-    for key, name in watched:
-        value: str | None = environ.get(key)
-        if value is None:
-            continue
-        if "," in value and name != b"origin":
-            headers += [(name, part.encode("latin-1")) for part in value.split(",")]
-        else:
-            headers.append((name, value.encode("latin-1")))
-    return headers
+def _decoded(script: str | bytes, path: str | bytes, sent: str) -> tuple[str, str, bytes | None]:
+    """The path, the whole one from the server's root, and that as it was sent, where the server shows it."""
+    script, path = _text(script), _text(path)
+    raw = sent.encode("latin-1") or None
+    whole = path if script in ("", "/") else script + path
+    if script and raw is not None and _text(unquote_to_bytes(raw)) == path:
+        # A proxy took the root off before the server saw the path.
+        whole = path
+    return path, whole, raw
 
 
 def _key(name: bytes) -> str:
     """Where an environ has a header (RFC 3875 section 4.1.18)."""
     key = name.decode("latin-1").upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
-
-
-def _take_out_identity(environ: WSGIEnvironment) -> None:
-    """Take out the headers that only the guard sets."""
-    for key in [key for key in environ if key.startswith(_IDENTITY)]:
-        del environ[key]
 
 
 def _varying(start_response: StartResponse) -> StartResponse:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import ACCOUNT, Run
+from guestpass.stores import Store
+from service.writing import sound
 
 SHOPS = {
     "fastapi": """
@@ -220,6 +222,34 @@ def test_what_a_proxy_asks_is_explained_by_its_guard(run: Run, shop: str) -> Non
     assert (code, out) == (2, "")
     assert "Name its guard, to explain what it decides" in err
     assert run("explain", shop.replace(":app", ":guard"), "GET", "/")[0] == 1
+
+
+def test_what_serve_decides_is_explained_by_its_settings(run: Run, opened: Store, tmp_path: Path) -> None:
+    file = tmp_path / "guestpass.toml"
+    file.write_text(sound(without='store = "memory://"\n').replace("proxy =", 'root_path = "/api"\nproxy ='))
+    before = set(tmp_path.iterdir())
+    secret, key = session(run), run("keys", "create", "--platform", "voice")[1]
+    ask = ["explain", str(file), "GET", "/api/v1/call_logs", "--credential-file", "-"]
+    code, out, err = run(*ask, stdin=secret)
+    assert (code, err) == (0, "")
+    assert "rule         passed   GET /v1/call_logs: component='call_logs'" in out
+    code, out, _ = run(*ask, "--account", "acct_9", stdin=secret)
+    assert (code, "refused: 403 account_mismatch" in out) == (1, True)
+    # The issuing API has a guard of its own.
+    minting = ["explain", str(file), "POST", "/v1/account_sessions?x=1", "--credential-file", "-"]
+    code, out, _ = run(*minting, stdin=secret)
+    assert (code, "refused: 403 escalation_denied" in out) == (1, True)
+    assert run(*minting, stdin=key)[0] == 0
+    code, out, _ = run("explain", str(file), "GET", "/v1/nowhere", "--credential-file", "-", stdin=secret)
+    assert (code, "refused: 404 rule_missing" in out) == (1, True)
+    assert set(tmp_path.iterdir()) == before
+    file.write_text(file.read_text().partition("[forward_auth]")[0] + "[issuing]\n")
+    code, out, err = run(*ask, stdin=secret)
+    assert (code, out) == (2, "")
+    assert "it has no [forward_auth], and the issuing API has no '/api/v1/call_logs'" in err
+    code, out, err = run("explain", str(tmp_path / "nowhere.toml"), "GET", "/")
+    assert (code, out) == (2, "")
+    assert "there is no such file" in err
 
 
 def test_what_is_no_guarded_application_is_misuse(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

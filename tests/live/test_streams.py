@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from typing import Any
 
 import anyio
@@ -17,12 +18,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from guestpass.asgi import GuardMiddleware
 from guestpass.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from guestpass.errors import ConnectionEnded
+from guestpass.live import answers
 from guestpass.live.long_answers import EVENT_STREAM, LongAnswers
 from guestpass.live.streams import Streams
+from guestpass.principal import Principal
 from guestpass.refusals import Refusal
-from guestpass.requests import Request as Judged
 from live_support import ENDED, START, Connection, someone
 from support import http_scope
 
@@ -31,7 +34,6 @@ pytestmark = pytest.mark.anyio
 TICK: Message = {"type": "http.response.body", "body": b"data: tick\n\n", "more_body": True}
 LAST: Message = {"type": "http.response.body", "body": b""}
 GONE: Message = {"type": "http.disconnect"}
-JUDGED = Judged("GET", "/stream", "/stream", None, b"", [])
 
 
 def start(content_type: bytes = b"text/event-stream") -> Message:
@@ -45,6 +47,18 @@ def client(anyio_backend: str) -> Connection:
     return made
 
 
+def door_of(client: Connection, app: ASGIApp, expires_at: float, end_streams: Any, grace: float) -> GuardMiddleware:
+    """A door that lets in a principal, and asks `client` whether it still stands."""
+
+    def recall(*_: object) -> Principal:
+        return someone(expires_at)
+
+    client.guard.recall = recall  # type: ignore[method-assign, assignment]
+    door = GuardMiddleware(app, client.guard)
+    door._streams = Streams(client.guard, client.decide, LongAnswers(end_streams), grace)
+    return door
+
+
 async def serve(
     client: Connection,
     app: ASGIApp,
@@ -56,11 +70,11 @@ async def serve(
 ) -> None:
     scope = http_scope("GET", "/stream")
     scope["asgi"]["spec_version"] = spec_version
-    streams = Streams(client.guard, client.decide, LongAnswers(end_streams), grace)
+    door = door_of(client, app, expires_at, end_streams, grace)
     before = len(anyio.get_running_tasks())
     try:
         with anyio.fail_after(5):
-            await streams.serve(app, scope, client.receive, client.send, someone(expires_at), JUDGED)
+            await door(scope, client.receive, client.send)
     finally:
         assert not client.watched()
         with anyio.CancelScope(shield=True):
@@ -82,6 +96,20 @@ async def test_headers_that_can_be_read_but_once_are_all_sent(
 
     await serve(client, app)
     assert client.sent[0]["headers"] == [*given, (b"vary", b"Authorization")]
+
+
+@pytest.mark.parametrize("name", [b"x-new", b"X" * 100])
+async def test_names_never_seen_before_hide_nothing(client: Connection, name: bytes) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for _ in range(2):
+            headers = [(name, b"1"), (b"CONTENT-type", b"text/event-stream"), (b"vary", b"Authorization")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+        assert client.watched() == 1
+        await send(LAST)
+
+    answers._meanings.known.clear()
+    await serve(client, app)
+    assert [message["headers"][2:] for message in client.sent[:2]] == [[(b"vary", b"Authorization")]] * 2
 
 
 async def listen(scope: Scope, receive: Receive, send: Send) -> None:
@@ -230,9 +258,9 @@ async def test_a_body_that_the_other_end_does_not_take_is_waited_for_no_longer(c
         if message["type"] == "http.response.body":
             await anyio.sleep_forever()
 
-    streams = Streams(client.guard, client.decide, LongAnswers(EVENT_STREAM), grace=0.01)
+    door = door_of(client, idle, START, EVENT_STREAM, grace=0.01)
     with anyio.fail_after(5), pytest.raises(ConnectionEnded):
-        await streams.serve(idle, http_scope("GET", "/"), client.receive, full, someone(START), JUDGED)
+        await door(http_scope("GET", "/stream"), client.receive, full)
 
 
 def starlette(events: Callable[[], AsyncIterator[bytes]], *middleware: Middleware, **more: Any) -> Starlette:
@@ -284,11 +312,7 @@ OUTSIDE: dict[str, Callable[[ASGIApp], ASGIApp]] = {
 async def test_middleware_outside_of_the_guard_makes_no_clean_end_of_it(
     client: Connection, outside: Callable[[ASGIApp], ASGIApp], app: ASGIApp
 ) -> None:
-    streams = Streams(client.guard, client.decide, LongAnswers(EVENT_STREAM), grace=0.01)
-
-    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        await streams.serve(app, scope, receive, send, someone(START), JUDGED)
-
+    guarded = door_of(client, app, START, EVENT_STREAM, grace=0.01)
     scope = http_scope("GET", "/", {"Accept-Encoding": "gzip"})
     with anyio.fail_after(5), pytest.raises(ConnectionEnded):
         await outside(guarded)(scope, client.receive, client.send)
@@ -325,9 +349,9 @@ async def test_a_send_that_refers_to_itself_is_broken_off_as_any_other(client: C
         assert callable(send)
         await client.send(message)
 
-    streams = Streams(client.guard, client.decide, LongAnswers(EVENT_STREAM))
+    door = door_of(client, listen, START, EVENT_STREAM, grace=1)
     with anyio.fail_after(5), pytest.raises(ConnectionEnded):
-        await streams.serve(listen, http_scope("GET", "/"), client.receive, send, someone(START), JUDGED)
+        await door(http_scope("GET", "/stream"), client.receive, send)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -335,9 +359,24 @@ async def test_a_server_that_runs_applications_in_no_task_of_asyncios_breaks_off
     client: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As Granian's own tasks are: there is nothing to cancel.
-    monkeypatch.setattr("guestpass.live.streams.asyncio.current_task", lambda: None)
+    monkeypatch.setattr("guestpass.asgi.current_task", lambda: None)
     with pytest.raises(ConnectionEnded):
         await serve(client, listen, expires_at=START, grace=0.01)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_task_of_another_loop_is_never_cancelled(client: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def forever() -> None:
+        await asyncio.sleep(3600)
+
+    with closing(asyncio.new_event_loop()) as elsewhere:
+        foreign = elsewhere.create_task(forever())
+        monkeypatch.setattr("guestpass.asgi.current_task", lambda: foreign)
+        with pytest.raises(ConnectionEnded):
+            await serve(client, idle, expires_at=START, grace=0.01)
+        assert not foreign.cancelling()
+        foreign.cancel()
+        await asyncio.to_thread(elsewhere.run_until_complete, asyncio.gather(foreign, return_exceptions=True))
 
 
 async def test_an_answer_that_is_started_twice_is_watched_once(client: Connection) -> None:
@@ -482,10 +521,8 @@ async def test_a_server_that_cancels_as_well_is_obeyed(client: Connection) -> No
             task.cancel()
             await anyio.lowlevel.checkpoint()
 
-    streams = Streams(client.guard, client.decide, LongAnswers(EVENT_STREAM), grace=0.01)
-    task = asyncio.ensure_future(
-        streams.serve(application, http_scope("GET", "/"), client.receive, client.send, someone(START), JUDGED)
-    )
+    door = door_of(client, application, START, EVENT_STREAM, grace=0.01)
+    task = asyncio.ensure_future(door(http_scope("GET", "/stream"), client.receive, client.send))
     with anyio.fail_after(5), pytest.raises(asyncio.CancelledError):
         await task
     assert task.cancelled()

@@ -14,16 +14,21 @@ from typing import Final
 
 from guestpass.cli.problems import Misused
 
+SETTINGS: Final = ".toml"
+"""What the name of a settings file ends in, which no application's does."""
+
 _NAME: Final = re.compile(r"(?P<module>\w+(?:\.\w+)*):(?P<attribute>\w+(?:\.\w+)*)(?P<call>\(\))?")
 
 
-def argument(parser: argparse.ArgumentParser) -> None:
-    """``MODULE:APP``, the first argument of a command."""
+def argument(parser: argparse.ArgumentParser, *, or_settings: bool = False) -> None:
+    """``MODULE:APP``, the first argument of a command; or the settings of ``guestpass serve``."""
+    settings = f"; or the settings of guestpass serve, a file whose name ends in {SETTINGS}" if or_settings else ""
     parser.add_argument(
         "application",
         metavar="MODULE:APP",
-        type=_named,
-        help="the application, as a server is given it: shop.main:app, or shop.main:make_app() for one that is made",
+        type=_named_or_settings if or_settings else _named,
+        help="the application, as a server is given it: shop.main:app, or shop.main:make_app() for one that is made"
+        + settings,
     )
 
 
@@ -61,6 +66,10 @@ def _named(text: str) -> str:
             f"write the module and its application, shop.main:app, or shop.main:make_app(), not {text[:64]!r}"
         )
     return text
+
+
+def _named_or_settings(text: str) -> str:
+    return text if text.endswith(SETTINGS) else _named(text)
 
 
 def _imported(module: str) -> ModuleType:

@@ -7,6 +7,7 @@ Knows how a request is written down on a command line, and where its credential 
 import argparse
 import contextlib
 import sys
+from collections.abc import Generator
 from typing import Final
 
 from guestpass.cli import application, arguments
@@ -21,20 +22,43 @@ from guestpass.requests import Request, written
 
 def explain(asked: argparse.Namespace) -> int:
     """Print the trace of one decision: 0 where the request is let in, 1 where it is refused."""
-    # Only here, since it loads the doors.
-    from guestpass.guarded import guarded
-
     # What an application prints while it starts is no part of the answer.
-    with contextlib.redirect_stdout(sys.stderr):
-        found = application.load(asked.application, also=Guard)
-        # A guard that a proxy asks has no application behind it.
-        guard = found if isinstance(found, Guard) else guarded(found).guard
-        told = guard.explain(_request(asked, guard))
+    with contextlib.redirect_stdout(sys.stderr), _guard(asked) as (guard, root_path):
+        told = guard.explain(_request(asked, guard, root_path))
     code = say(Answer(told.as_data(), [visible(line) for line in str(told).splitlines()]), asked.json)
     return code or (0 if told.allowed else NOT_DONE)
 
 
-def _request(asked: argparse.Namespace, guard: Guard) -> Request:
+@contextlib.contextmanager
+def _guard(asked: argparse.Namespace) -> Generator[tuple[Guard, str], None, None]:
+    """The guard that would decide on this request, and what stands before the paths of its rules."""
+    named: str = asked.application
+    if named.endswith(application.SETTINGS):
+        # Only here, since they load the doors.
+        from guestpass.cli.served import opened
+
+        with opened(named) as service:
+            minting = service.issuing_guard
+            if minting is not None and minting.policy.find(asked.method, _path(asked)) is not None:
+                yield minting, ""
+            elif service.guard is not None:
+                yield service.guard, service.root_path
+            else:
+                raise Misused(f"{named}: it has no [forward_auth], and the issuing API has no {_path(asked)[:64]!r}")
+        return
+    from guestpass.guarded import guarded
+
+    found = application.load(named, also=Guard)
+    # A guard that a proxy asks has no application behind it.
+    yield found if isinstance(found, Guard) else guarded(found).guard, ""
+
+
+def _path(asked: argparse.Namespace) -> str:
+    path: str = asked.path
+    return path.partition("?")[0]
+
+
+def _request(asked: argparse.Namespace, guard: Guard, root_path: str) -> Request:
     headers: list[tuple[str, str]] = [*asked.header]
     if asked.account is not None:
         headers.append((guard.account_header, asked.account))
@@ -51,7 +75,8 @@ def _request(asked: argparse.Namespace, guard: Guard) -> Request:
         raise Misused("a WebSocket handshake is GET")
     if offered and not asked.websocket:
         raise Misused("--protocol is for a handshake: add --websocket")
-    return written(f"{'WEBSOCKET' if asked.websocket else asked.method} {asked.path}", headers, offered)
+    line = f"{'WEBSOCKET' if asked.websocket else asked.method} {asked.path}"
+    return written(line, headers, offered, root_path=root_path)
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -68,7 +93,7 @@ def _header(text: str) -> tuple[str, str]:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    application.argument(parser)
+    application.argument(parser, or_settings=True)
     parser.add_argument("method", metavar="METHOD", type=arguments.text, help="GET, POST or another one")
     parser.add_argument("path", metavar="PATH", help="the path as it is sent, with its query: /v1/call_logs?page=2")
     parser.add_argument(

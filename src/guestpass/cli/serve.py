@@ -12,13 +12,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from guestpass.cli import store as stores
 from guestpass.cli.answers import Answer, note, say, visible
 from guestpass.cli.command import Command
 from guestpass.cli.problems import Failed
+from guestpass.cli.settings_file import read_file
 from guestpass.errors import ConfigurationError
 from guestpass.service.secrets import store_url
-from guestpass.service.settings import MAX_FILE, Settings, SettingsError, read_settings
+from guestpass.service.settings import Settings, read_settings
 from guestpass.stores.urls import shown
 from guestpass.values import as_collection, as_mapping
 
@@ -33,20 +33,16 @@ def run(asked: argparse.Namespace) -> Answer | int:
         return Answer({"example": text}, text.splitlines())
     if find_spec("uvicorn") is None:
         raise ConfigurationError('guestpass serve needs uvicorn: pip install "guestpass[serve]"')
-    text = _read(asked.config)
+    text = read_file(asked.config)
     settings = read_settings(text, asked.config, os.environ)
     return _check(settings) if asked.check else _serve(settings, text, asked.json)
 
 
 def _check(settings: Settings) -> Answer:
-    from guestpass.service.building import build
+    from guestpass.cli.served import looked_at
 
-    url = store_url(settings)
-    if not url.startswith("memory:"):
-        # Opening a store would bring its tables up to date, and a look changes nothing.
-        stores.refuse_unready(url)
-    build(settings, os.environ, make=False).close()
-    told = _told(settings, shown(url))
+    with looked_at(settings):
+        told = _told(settings, shown(store_url(settings)))
     return Answer(told, [f"{settings.name} is sound. It serves:", *_lines(told)])
 
 
@@ -118,18 +114,6 @@ def _lines(told: Mapping[str, object]) -> list[str]:
         lines.append(f"  {name.replace('_', ' ')}:{said}")
         lines += [f"    {one}" for one in several or ()]
     return [visible(line) for line in lines]
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read(MAX_FILE + 1)
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path}: it is no text in UTF-8") from None
-    except FileNotFoundError:
-        raise SettingsError(
-            f"{path}: there is no such file: --config FILE, or begin with guestpass serve --print-example > {path}"
-        ) from None
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

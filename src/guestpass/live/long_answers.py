@@ -18,6 +18,11 @@ LOOK_AGAIN: Final = 5.0
 """Seconds between two looks at whether the credential of a live connection still stands, for what ends without a word
 in this process."""
 
+CONTENT_TYPE, VARIES = range(1, 3)
+"""What the name of an answer's header means here, besides `guestpass.requests.NOTHING`."""
+
+ANSWERS: Final = {"content-type": CONTENT_TYPE, "vary": VARIES}
+
 _KEPT: Final = 256
 _LONGEST: Final = 128
 

@@ -9,113 +9,132 @@ such as a comment every few seconds, which proxies ask for as well.
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Final, TypeAlias, cast
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from wsgiref.types import StartResponse
 
 from guestpass.errors import ConnectionEnded
 from guestpass.guard import Guard
-from guestpass.live.long_answers import LOOK_AGAIN, LongAnswers
+from guestpass.live.long_answers import ANSWERS, CONTENT_TYPE, LOOK_AGAIN, VARIES, LongAnswers
 from guestpass.principal import Principal
+from guestpass.problems import varies_by_credential
+from guestpass.requests import NOTHING, Asked, Meanings, Request
 
 ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 Headers: TypeAlias = list[tuple[str, str]]
 
-
 VARY: Final = ("Vary", "Authorization")
+
+_meanings = Meanings[str](lambda name: ANSWERS.get(name.lower(), NOTHING))
 
 
 def vary_by_credential(headers: Headers) -> Headers:
     """`headers` with ``Vary: Authorization`` merged in, as `guestpass.problems` has it for bytes."""
-    named = [field.strip().lower() for name, value in headers if name.lower() == "vary" for field in value.split(",")]
-    return headers if "authorization" in named or "*" in named else [*headers, VARY]
+    said = varies_by_credential(value for name, value in headers if name.lower() == "vary")
+    return headers if said else [*headers, VARY]
 
 
-class LongAnswer:
-    """One answer to `principal`, which varies by credential; broken off at its end where it is among `answers`.
+class Streams:
+    """How answers are served: those among `answers` that outlast their credential are broken off.
 
-    `still_admitted` is asked once an answer turns out to be long, whenever the guard hears of the credential's ending,
-    and every few seconds. Raises `ConnectionEnded`, to the server from the body, to the application from ``write``.
+    `still_admitted` says whether the credential would be let in now.
     """
 
-    # What most answers never need has no place in the instance.
-    _started = _long = _told = _over = False
-    _looked = 0.0
-    _forget: Callable[[], None] | None = None
+    def __init__(self, guard: Guard, still_admitted: Callable[[Request], bool], answers: LongAnswers) -> None:
+        self.guard: Final = guard
+        self.still_admitted: Final = still_admitted
+        self.answers: Final = answers
 
-    def __init__(
-        self,
-        guard: Guard,
-        principal: Principal,
-        answers: LongAnswers,
-        still_admitted: Callable[[], bool],
-        start_response: StartResponse,
-    ) -> None:
-        self._guard = guard
+
+class Answer:
+    """One answer to `principal`, which varies by credential; `stream` is there where it is long.
+
+    `asked` is what the guard let it in by: the parts of a `Request`.
+    """
+
+    __slots__ = ("_asked", "_principal", "_start_response", "_streams", "started", "stream")
+
+    def __init__(self, streams: Streams, principal: Principal, asked: Asked, start_response: StartResponse) -> None:
+        self._streams = streams
         self._principal = principal
-        self._answers = answers
-        self._still_admitted = still_admitted
+        self._asked = asked
         self._start_response = start_response
+        self.started = False
+        self.stream: Stream | None = None
 
     def start(self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Callable[[bytes], object]:
         """PEP 3333's ``start_response``."""
-        long, varies = self._answers.all, False
+        answers = self._streams.answers
+        long, varies = answers.all, False
         for name, value in headers:
-            if len(name) == 12:
-                long = long or (name.lower() == "content-type" and self._answers.has(value))
-            elif len(name) == 4:
-                varies = varies or name.lower() == "vary"
+            meaning = _meanings.known.get(name)
+            if meaning is None:
+                meaning = _meanings.learn(name)
+            if meaning == CONTENT_TYPE:
+                known = answers.known.get(value)
+                long = long or (answers.learn(value) if known is None else known)
+            elif meaning == VARIES:
+                varies = True
         write = self._start_response(status, vary_by_credential(headers) if varies else [*headers, VARY], exc_info)
-        self._started, self._long = True, long
+        self.started = True
+        if self.stream is not None:
+            # It was started before, and is something else now.
+            self.stream.forget()
+            self.stream = None
         if not long:
-            if self._forget is not None:
-                self.forget()
             return write
-        if self._forget is None:
-            self._forget = self._guard.watch(self._principal, self._tell)
-            # What ended before has told nobody.
-            self._told = True
+        self.stream = stream = Stream(self._streams, self._principal, self._asked)
 
         def checked(chunk: bytes) -> object:
-            self.look()
+            stream.look()
             return write(chunk)
 
         return checked
 
-    def of(self, app: WSGIApplication, environ: WSGIEnvironment) -> Iterable[bytes]:
-        """The body that `app` answers with: as it is, unless it is long, or may yet turn out to be."""
-        try:
-            body = app(environ, self.start)
-        except BaseException:
-            # There is nothing that the server could close.
-            self.forget()
-            raise
-        return _Body(self, body) if self._long or not self._started else body
-
     def look(self) -> None:
         """Raise `ConnectionEnded` where the answer is long, and its credential has ended."""
-        if not self._long:
-            return
-        now = self._guard.clock()
-        self._over = self._over or now >= self._principal.expires_at
-        if not self._over and (self._told or not 0 <= now - self._looked < LOOK_AGAIN):
-            self._told, self._looked = False, now
-            self._over = not self._still_admitted()
-        if self._over:
-            raise ConnectionEnded
+        if self.stream is not None:
+            self.stream.look()
 
     def forget(self) -> None:
         """Look out for the end no longer."""
-        if self._forget is not None:
-            self._forget()
-            self._forget = None
+        if self.stream is not None:
+            self.stream.forget()
+
+
+class Stream:
+    """A long answer, broken off at the end of its credential.
+
+    Whether that still stands is asked whenever the guard hears of its ending, and every few seconds. Raises
+    `ConnectionEnded`, to the server from the body, to the application from ``write``.
+    """
+
+    def __init__(self, streams: Streams, principal: Principal, asked: Asked) -> None:
+        self._streams = streams
+        self._principal = principal
+        self._request = Request(*asked)
+        self._over = False
+        self._looked = 0.0
+        # What ended before has told nobody.
+        self._told = True
+        self.forget: Final = streams.guard.watch(principal, self._tell)
+
+    def look(self) -> None:
+        """Raise `ConnectionEnded` where the credential has ended."""
+        now = self._streams.guard.clock()
+        self._over = self._over or now >= self._principal.expires_at
+        if not self._over and (self._told or not 0 <= now - self._looked < LOOK_AGAIN):
+            self._told, self._looked = False, now
+            self._over = not self._streams.still_admitted(self._request)
+        if self._over:
+            raise ConnectionEnded
 
     def _tell(self) -> None:
         self._told = True
 
 
-class _Body:
+class Body:
     """A body that looks, before each chunk is asked for and before it is handed on, whether it is over."""
 
-    def __init__(self, answer: LongAnswer, body: Iterable[bytes]) -> None:
+    def __init__(self, answer: Answer, body: Iterable[bytes]) -> None:
         self._answer = answer
         self._body = body
         self._chunks: Iterator[bytes] | None = None

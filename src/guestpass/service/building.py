@@ -41,10 +41,16 @@ _STORE: Final = "store or GUESTPASS_STORE"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What serves, ready. Whoever builds it closes it."""
+    """What serves, ready. Whoever builds it closes it.
+
+    `guard` judges what a proxy asks about, by paths below `root_path`; `issuing_guard`, who uses the issuing API.
+    """
 
     app: ASGIApp
     store: Store
+    guard: Guard | None
+    root_path: str
+    issuing_guard: Guard | None
 
     def close(self) -> None:
         """Let go of the store."""
@@ -68,16 +74,19 @@ def build(settings: Settings, environ: Mapping[str, str], *, make: bool = True) 
             store.answer(FindKeyById(""))
         authenticators = _authenticators(settings, store, environ, make)
         observe = observer(settings.observe)
-        forward = issuing = None
+        forward = issuing = guard = issuing_guard = None
         if settings.forward_auth is not None:
-            forward = _forward(settings, settings.forward_auth, authenticators, observe)
+            guard = _guard(settings, authenticators, settings.policy, observe)
+            forward = _forward(settings, settings.forward_auth, guard)
         if settings.issuing is not None:
-            issuing = _issuing(settings, settings.issuing, authenticators, observe)
+            issuing_guard = _issuing_guard(settings, settings.issuing, authenticators, observe)
+            issuing = _issuing(settings, settings.issuing, issuing_guard)
         held.pop_all()
     app = Application(
         settings.health, Readiness(store), forward, issuing, realm=settings.realm, logs=settings.listen.access_log
     )
-    return Service(app, store)
+    root_path = "" if settings.forward_auth is None else settings.forward_auth.root_path
+    return Service(app, store, guard, root_path, issuing_guard)
 
 
 def _authenticators(settings: Settings, store: Store, environ: Mapping[str, str], make: bool) -> list[Authenticator]:
@@ -129,10 +138,7 @@ def _guard(settings: Settings, authenticators: list[Authenticator], policy: Poli
         )
 
 
-def _forward(
-    settings: Settings, door: ForwardAuth, authenticators: list[Authenticator], observe: Sequence[Tell]
-) -> Question:
-    guard = _guard(settings, authenticators, settings.policy, observe)
+def _forward(settings: Settings, door: ForwardAuth, guard: Guard) -> Question:
     joined = door.proxy == "envoy"
     with explaining(settings.name, "[forward_auth]"):
         app = forward_auth(
@@ -147,12 +153,17 @@ def _forward(
     return Question(door.path, joined, app)
 
 
-def _issuing(
+def _issuing_guard(
     settings: Settings, issuing: Issuing, authenticators: list[Authenticator], observe: Sequence[Tell]
-) -> ASGIApp:
+) -> Guard:
     policy = settings.policy
     guard = _guard(settings, authenticators, Policy(components=policy.components, roles=policy.roles), observe)
     with explaining(settings.name, "[issuing]"):
         guard.add_rules(issuing_rules(guard, issuing.prefix))
+    return guard
+
+
+def _issuing(settings: Settings, issuing: Issuing, guard: Guard) -> ASGIApp:
+    with explaining(settings.name, "[issuing]"):
         api = Starlette(routes=issuing_routes(guard, issuing.prefix))
         return GuardMiddleware(api, guard, allow_origins=issuing.allow_origins)

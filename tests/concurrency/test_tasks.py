@@ -1,0 +1,59 @@
+"""Which task is running, as asyncio has it, whatever loops ran before and run beside it."""
+
+import asyncio
+import threading
+
+import pytest
+
+from guestpass.concurrency import tasks
+
+
+async def ask() -> bool:
+    """Whether it is known, now and again, within a task of its own too."""
+    seen = [tasks.current_task(), tasks.current_task()]
+    inner = asyncio.create_task(_inner())
+    return seen == [asyncio.current_task()] * 2 and await inner
+
+
+async def _inner() -> bool:
+    return tasks.current_task() is asyncio.current_task()
+
+
+def test_the_running_task_is_known_in_one_loop_after_another() -> None:
+    for _ in range(3):
+        assert asyncio.run(ask())
+
+
+def test_it_is_known_in_loops_of_several_threads_at_once() -> None:
+    known: list[bool] = []
+    both = threading.Barrier(2)
+
+    async def often() -> None:
+        both.wait(5)
+        for _ in range(200):
+            known.append(await ask())
+            await asyncio.sleep(0)
+
+    threads = [threading.Thread(target=lambda: asyncio.run(often())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert known == [True] * 400
+
+
+def test_outside_of_a_task_there_is_none() -> None:
+    async def later() -> asyncio.Task[object] | None:
+        assert tasks.current_task() is not None
+        asked: asyncio.Future[asyncio.Task[object] | None] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(lambda: asked.set_result(tasks.current_task()))
+        return await asked
+
+    assert asyncio.run(later()) is None
+
+
+def test_without_a_loop_there_is_an_error() -> None:
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            tasks.current_task()
+        assert asyncio.run(ask())
