@@ -10,12 +10,24 @@ import psycopg
 import pytest
 from sqlalchemy import event, text
 
-from guestpass.records import AddSession, Conflict, FindMinter, FindSession, FindSessionById, SessionRecord
+from guestpass.records import (
+    AddSession,
+    Conflict,
+    FindMinter,
+    FindSession,
+    FindSessionById,
+    RevokeSession,
+    SessionRecord,
+)
+from guestpass.stores.engines import RESTING_TO_A_SERVER
+from guestpass.stores.psycopg_connections import POOL
 from guestpass.stores.short_way import Executes, ShortWay
 from guestpass.stores.sql import SqlStore
-from guestpass.testing.samples import asked, digest, session
+from guestpass.testing.contract_crowd import at_once
+from guestpass.testing.samples import NOW, asked, digest, session
 
 from .conftest import Opened
+from .postgres_servers import Server
 
 INSERT = text("INSERT INTO guestpass_schema_version VALUES (:version)")
 SELECT = text("SELECT version FROM guestpass_schema_version WHERE version = :version")
@@ -200,3 +212,19 @@ def test_where_one_connection_is_lost_the_others_are_made_anew(postgres_url: str
         ask(store, lose)
     assert not pids() & before
     assert 105 not in versions(store)
+
+
+def test_there_are_never_more_connections_than_ten(postgres: Server, postgres_url: str, opened: Opened) -> None:
+    store = opened(postgres_url)
+    store.answer(AddSession(session()))
+
+    def ask(number: int) -> None:
+        assert store.answer(FindSession(session().digest)) == session()
+        if number % 3 == 0:
+            assert store.answer(RevokeSession("as_none", NOW)) is None
+
+    at_once(ask, range(400), threads=40)
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'guestpass'"
+    ((many,),) = postgres.run(count + " AND backend_type = 'client backend'")
+    assert POOL + RESTING_TO_A_SERVER == 10
+    assert many in range(1, 11)

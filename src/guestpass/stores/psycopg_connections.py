@@ -25,9 +25,10 @@ R = TypeVar("R")
 W = TypeVar("W")
 C = TypeVar("C")
 
-POOL: Final = 10
-"""Connections at most, of each process and of each event loop. They are opened as they are needed, and stay: who comes
-later waits, since to make one more for a while takes longer than most questions."""
+POOL: Final = 8
+"""Connections at most, of each process and of each event loop; with those that rest beside the pool
+(`guestpass.stores.short_way`) it is ten. They are opened as they are needed, and stay: who comes later waits, since to
+make one more for a while takes longer than most questions."""
 
 
 ARRIVED: Final = "guestpass.settings_arrived"
