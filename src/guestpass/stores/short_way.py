@@ -82,8 +82,9 @@ class ShortWay:
 
     def close(self) -> None:
         """Close the connections that rest here."""
-        while self._resting:
-            self._drop(self._resting.pop())
+        resting, self._resting = self._resting, []
+        for direct in resting:
+            self._drop(direct)
 
     def words(self, statement: Executable) -> "_Words":
         """How the dialect has `statement`."""
@@ -93,16 +94,14 @@ class ShortWay:
         return words
 
     def _take(self) -> "_Direct":
-        while self._resting:
+        while True:
             try:
                 direct = self._resting.pop()
             except IndexError:
-                # Another thread was quicker.
-                break
+                return _Direct(self._engine.raw_connection(), self)
             if self._fit is None or self._fit(direct.driver):
                 return direct
             self._drop(direct)
-        return _Direct(self._engine.raw_connection(), self)
 
     def _give_back(self, direct: "_Direct") -> None:
         if direct.lent is not None:
