@@ -184,8 +184,11 @@ class KeyRing:
 
     def signer(self, mode: Mode) -> Inquiry[tuple[SigningKeyRecord, PrivateKey]]:
         """The key that signs now, with its private half; made if the mode has none."""
-        ring = yield from self._look(FRESH)
-        record = ring.signing(mode, self._clock())
+        now, ring = self._clock(), self._ring
+        if ring is None or not 0 <= now - ring.seen_at < FRESH:
+            ring = yield from self._look(FRESH)
+            now = self._clock()
+        record = ring.signing(mode, now)
         if record is None:
             yield from self._add(mode, ring, signs_from=self._clock())
             ring = yield from self._look(0)

@@ -86,6 +86,7 @@ class Mint:
         self._store = store
         self._clock = clock
         self._membership: Membership | None = None
+        self._single_platform = False
         self._observers: tuple[Tell, ...] = ()
 
     def attach(self, membership: Membership) -> None:
@@ -100,6 +101,7 @@ class Mint:
             )
         if known is None or known.ownership is None:
             self._membership = membership
+            self._single_platform = membership.ownership is not None and membership.ownership.single_platform
         if membership.tell is not None and membership.tell not in self._observers:
             self._observers = (*self._observers, membership.tell)
 
@@ -140,7 +142,7 @@ class Mint:
         roles = _read_roles(asked, policy, minter)
         expires_in = _read_lifetime(asked)
         asked.raise_if_wrong()
-        if account is not None and minter.accounts is ALL:
+        if account is not None and minter.accounts is ALL and not self._single_platform:
             yield from self._refuse_strange(minter.platform, account)
         issued_at = int(now)
         expires_at = issued_at + float(DEFAULT_LIFETIME if expires_in is None else expires_in)

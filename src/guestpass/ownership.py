@@ -54,8 +54,7 @@ class Ownership:
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._owns = owns
-        self.all_of_one: Final = isinstance(owns, SinglePlatform)
-        """Whether there is one platform, which has every account."""
+        self.single_platform: Final = isinstance(owns, SinglePlatform)
         self.after_fork()
         begins_anew(self)
         self._known: MutableMapping[OwnsAccount, bool] = TTLCache(size, seconds, timer)
@@ -113,8 +112,6 @@ def is_owned(ownership: Ownership | None, platform: str, account: str) -> Inquir
     """Whether an account is a platform's, asked after where that is not known; not so, where nobody can tell."""
     if ownership is None:
         return False
-    if ownership.all_of_one:
-        return True
     question = OwnsAccount(platform, account)
     known = ownership.known(question)
     return (yield from ask(ownership, question)) if known is None else known
