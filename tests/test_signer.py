@@ -8,10 +8,12 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from guestpass import ConfigurationError, KeyRing, Principal, Refused, Rule, TokenSigner, open_store
+from guestpass import ConfigurationError, Grant, KeyRing, Principal, Refused, Rule, TokenSigner, open_store
 from guestpass.inquiry import drive
-from guestpass.minting import DEFAULT_LIFETIME, MAX_LIFETIME, MIN_LIFETIME
+from guestpass.minting import DEFAULT_LIFETIME, MAX_LIFETIME, MIN_LIFETIME, Minted
 from guestpass.revocation.feed import feed_of
 from guestpass.signer import MAX_METADATA, MAX_SIGNED, TYP
 from guestpass.tokens import UnverifiedToken, check_signature, read_token, sign
@@ -69,6 +71,39 @@ def test_a_token_says_all_that_the_document_promises(house: House, by: Principal
         "components": [],
         "roles": ["external_entity"],
         "metadata": {"plan": "gold"},
+    }
+
+
+RING = KeyRing(open_store("memory://"), wrapping_key=KeyRing.new_wrapping_key())
+NAMES = st.frozensets(st.text(), max_size=3)
+
+
+@given(st.text(), st.text(), NAMES, NAMES, st.none() | st.text())
+def test_whatever_stands_in_a_grant_is_what_is_read(
+    platform: str, minter: str, components: frozenset[str], roles: frozenset[str], account: str | None
+) -> None:
+    """Also what no grant of ours has in it: quotes, braces, half a character, names of claims."""
+    accounts = frozenset[str]() if account is None else frozenset((account,))
+    grant = Grant(platform, "live", accounts, components, roles, 2_000_000_000.5)
+    signer = TokenSigner(RING, issuer='is"s', audience="a\\ud", randomness=bytes)
+    by = Principal(kind="secret_key", subject=minter, grant=grant, credential_id=minter)
+    minted = Minted(grant, 1_999_999_999, 1, 1_999_999_999_123)
+    metadata: dict[object, object] = {"}": ['"', account, 1.5]}
+    assert json.loads(signer._claims(by, USER, metadata, minted)) == {
+        "iss": signer.issuer,
+        "aud": "a\\ud",
+        "sub": USER,
+        "iat": 1_999_999_999,
+        "exp": 2_000_000_000,
+        "jti": "0" * 32,
+        "platform": platform,
+        "mode": "live",
+        "minted_by": minter,
+        "minted_ms": 1_999_999_999_123,
+        **({} if account is None else {"account": account}),
+        "components": sorted(components),
+        "roles": sorted(roles),
+        "metadata": metadata,
     }
 
 

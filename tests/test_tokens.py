@@ -353,6 +353,18 @@ def test_what_is_signed_verifies(algorithm: str) -> None:
     assert json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "==")) == {"kid": "k", "alg": algorithm}
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(KEYS)), st.binary(max_size=200))
+def test_what_is_signed_with_cryptography_directly_pyjwt_verifies(algorithm: str, message: bytes) -> None:
+    private = KEYS[algorithm]
+    signature = jwks_module.signing_with(algorithm, private)(message)
+    reference = jwt.get_algorithm_by_name("EdDSA" if algorithm == "Ed25519" else algorithm)
+    public = private if isinstance(private, bytes) else private.public_key()
+    assert reference.verify(message, public, signature)
+    assert not reference.verify(message + b".", public, signature)
+    assert len(signature) == len(reference.sign(message, private))
+
+
 @pytest.mark.parametrize(
     ("key", "algorithm"),
     [

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from benchmarks.applications import guarded
 from benchmarks.driving import http_scope
@@ -75,6 +75,7 @@ class Row(NamedTuple):
     minted_by: str
     minted_ms: int
     revoked_at: float | None
+    ended_at: float | None
 
 
 SETS = (["call_logs"], ["call_logs", "call_logs/transcripts"], ["call_logs", "call_logs/transcripts", "voicemails"])
@@ -102,8 +103,9 @@ class Rows:
                 f"key_{number % 50:021}",
                 1_900_000_000_000 + number,
                 None,
+                4e9 + number,
             )
-            return cast("T", session_record(cast("Any", row)))
+            return cast("T", session_record(row))
         return self._store.answer(question)
 
     def close(self) -> None:

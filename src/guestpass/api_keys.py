@@ -43,6 +43,8 @@ Components: TypeAlias = All | Collection[str] | Mapping[str, Collection[str]]
 
 ROTATION_OVERLAP: Final = 86_400.0
 MAX_OVERLAP: Final = 90 * 86_400
+_MISTYPED: Final = Refusal("credential_invalid", "API key", "It is mistyped or cut short.", because=NOT_AS_ISSUED)
+
 COMPROMISED: Final = 0.0
 """When a secret that is known to others was good until: never."""
 
@@ -111,6 +113,7 @@ class ApiKeys:
             SECRET_KEY: OpaqueForm(secret_prefix, checksum),
             PUBLISHABLE_KEY: OpaqueForm(publishable_prefix, checksum),
         }
+        self._kinds = [(kind, form.beginnings) for kind, form in self._forms.items()]
         self.prefixes: Final = (secret_prefix, publishable_prefix)
         self.ownership: Final = Ownership(owns)
         self._clock = clock
@@ -132,14 +135,17 @@ class ApiKeys:
 
     def kind_of(self, credential: Credential, /) -> str | None:
         """``secret_key`` or ``publishable_key``, by the prefix."""
-        return next((kind for kind, form in self._forms.items() if form.recognizes(credential.text)), None)
+        text = credential.text
+        for kind, beginnings in self._kinds:
+            if text.startswith(beginnings):
+                return kind
+        return None
 
     def authenticate(self, credential: Credential, now: float, /) -> Refusal | Inquiry[Principal | Refusal]:
         """The key's principal. A mistyped key is refused without a look-up."""
         kind = self.kind_of(credential)
         if kind is None or not self._forms[kind].well_formed(credential.text):
-            more = "It is mistyped or cut short."
-            return Refusal("credential_invalid", "API key", more, because=NOT_AS_ISSUED)
+            return _MISTYPED
         return self._find(credential.digest, kind, now)
 
     def _find(self, secret_digest: bytes, kind: str, now: float) -> Inquiry[Principal | Refusal]:

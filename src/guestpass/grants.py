@@ -34,6 +34,9 @@ ALL: Final = All.ALL
 Names: TypeAlias = frozenset[str] | All
 
 
+_STRING: Final = frozenset({str})
+
+
 def names(given: Iterable[str] | All) -> Names:
     """`given` as a set of names. A lone string is refused: it would be read as a set of letters."""
     if isinstance(given, All):
@@ -41,7 +44,7 @@ def names(given: Iterable[str] | All) -> Names:
     if isinstance(given, str | bytes):
         raise TypeError(f"expected ALL or a collection of names, not the string {given!r}: write {{{given!r}}}")
     frozen = frozenset(given)
-    if not all(isinstance(name, str) for name in frozen):
+    if not (_STRING.issuperset(map(type, frozen)) or all(isinstance(name, str) for name in frozen)):
         raise TypeError("expected ALL or a collection of names, each of them a string")
     return frozen
 
@@ -85,19 +88,20 @@ class Grant:
             raise ValueError(f"mode is 'live' or 'test', not {self.mode!r}")
         if math.isnan(self.expires_at):
             raise ValueError("expires_at is a number of seconds, or infinity")
-        for field in ("accounts", "components", "roles"):
-            object.__setattr__(self, field, names(getattr(self, field)))
+        for field, given in (("accounts", self.accounts), ("components", self.components), ("roles", self.roles)):
+            checked = names(given)
+            if checked is not given:
+                object.__setattr__(self, field, checked)
 
     def until(self, expires_at: float) -> "Grant":
         """The same with another end."""
         if expires_at == self.expires_at:
             return self
-        # What was checked once is not checked again.
-        grant = object.__new__(Grant)
-        for field in ("platform", "mode", "accounts", "components", "roles"):
-            object.__setattr__(grant, field, getattr(self, field))
-        object.__setattr__(grant, "expires_at", expires_at)
-        return grant
+        return _checked(self.platform, self.mode, self.accounts, self.components, self.roles, expires_at)
+
+    def to(self, accounts: Names, components: Names, roles: Names, expires_at: float) -> "Grant":
+        """The same platform and mode, and for the rest sets of names that have been checked."""
+        return _checked(self.platform, self.mode, accounts, components, roles, expires_at)
 
     def covers(self, other: "Grant") -> bool:
         """Whether all that `other` allows is allowed here too. A partial order."""
@@ -105,15 +109,20 @@ class Grant:
 
     def lacks(self, other: "Grant") -> tuple[str, ...]:
         """The dimensions in which `other` goes beyond this grant; empty where this one covers it."""
-        beyond = (
-            ("platform", self.platform != other.platform),
-            ("mode", self.mode != other.mode),
-            ("account", not superset(self.accounts, other.accounts)),
-            ("components", not superset(self.components, other.components)),
-            ("roles", not superset(self.roles, other.roles)),
-            ("expires_in", self.expires_at < other.expires_at),
-        )
-        return tuple(dimension for dimension, exceeded in beyond if exceeded)
+        beyond: tuple[str, ...] = ()
+        if self.platform != other.platform:
+            beyond += ("platform",)
+        if self.mode != other.mode:
+            beyond += ("mode",)
+        if not superset(self.accounts, other.accounts):
+            beyond += ("account",)
+        if not superset(self.components, other.components):
+            beyond += ("components",)
+        if not superset(self.roles, other.roles):
+            beyond += ("roles",)
+        if self.expires_at < other.expires_at:
+            beyond += ("expires_in",)
+        return beyond
 
     def meet(self, other: "Grant") -> "Grant | None":
         """The greatest grant that both cover, or None: two platforms, or two modes, have nothing in common."""
@@ -129,3 +138,15 @@ class Grant:
             roles=intersection(self.roles, other.roles),
             expires_at=min(self.expires_at, other.expires_at),
         )
+
+
+def _checked(platform: str, mode: Mode, accounts: Names, components: Names, roles: Names, expires_at: float) -> Grant:
+    """A grant of parts of others: what was checked once is not checked again."""
+    grant, put = object.__new__(Grant), object.__setattr__
+    put(grant, "platform", platform)
+    put(grant, "mode", mode)
+    put(grant, "accounts", accounts)
+    put(grant, "components", components)
+    put(grant, "roles", roles)
+    put(grant, "expires_at", expires_at)
+    return grant

@@ -237,11 +237,10 @@ class Guard:
         proof = self._identify(presented)
         if isinstance(proof, Principal):
             return self._admit(proof, route, request, presented)
-        if isinstance(proof, Generator):
-            return self._admit_later(proof, route, request, presented)
-        if rule is not None and rule.optional and proof.code == "credential_missing":
-            return UNNAMED
-        return proof
+        if isinstance(proof, Refusal):
+            nobody = rule is not None and rule.optional and proof.code == "credential_missing"
+            return UNNAMED if nobody else proof
+        return self._admit_later(proof, route, request, presented)
 
     @property
     def reviewing(self) -> Decides:

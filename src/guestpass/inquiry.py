@@ -7,18 +7,18 @@ script one by sending answers.
 
 import asyncio
 from collections.abc import Awaitable, Generator
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import anyio.to_thread
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Question(Generic[T]):
-    """The base of everything that can be asked; `T` is what the answer is. Subclasses are frozen dataclasses."""
+class Question(Generic[T_co]):
+    """The base of everything that can be asked; `T_co` is what the answer is. Subclasses are frozen dataclasses."""
 
     __slots__ = ()
 
@@ -40,8 +40,7 @@ class AnswersAsync(Protocol):
     def answer_async(self, question: Question[T], /) -> Awaitable[T]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One question, and who is to answer it."""
 
     of: Answers
@@ -53,7 +52,7 @@ Inquiry: TypeAlias = Generator[Ask, object, T]
 
 def ask(of: Answers, question: Question[T]) -> Inquiry[T]:
     """The answer to one question: ``session = yield from ask(store, FindSession(digest))``."""
-    answer = yield Ask(of, cast("Question[object]", question))
+    answer = yield Ask(of, question)
     return cast("T", answer)
 
 
@@ -69,7 +68,8 @@ def drive(inquiry: Inquiry[T]) -> T:
             else:
                 asked = inquiry.send(answer)
     except StopIteration as end:
-        return cast("T", end.value)
+        answered: T = end.value
+        return answered
     finally:
         # Also where a timeout of the thread's or greenlet's owner ends it in the middle.
         inquiry.close()
@@ -87,7 +87,8 @@ async def drive_async(inquiry: Inquiry[T]) -> T:
             else:
                 asked = inquiry.send(answer)
     except StopIteration as end:
-        return cast("T", end.value)
+        answered: T = end.value
+        return answered
     finally:
         inquiry.close()
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from jwt.algorithms import (
     Algorithm,
     ECAlgorithm,
@@ -233,6 +233,32 @@ def _verifier(name: str, key: PublicKey) -> Verifier:
         padding = PKCS1v15() if name.startswith("RS") else PSS(MGF1(hash_), hash_.digest_size)
         return _rsassa(key, padding, digest, Prehashed(hash_))
     return _ecdsa(key, digest, ECDSA(Prehashed(hash_)))
+
+
+def signing_with(name: str, key: PrivateKey) -> Callable[[bytes], bytes]:
+    """What signs with `key` by the algorithm `name`: of the signing input, the signature (RFC 7515 section 5.1).
+
+    Raises `ConfigurationError` where the key does not serve the algorithm by type, curve and length.
+    """
+    if name not in served_by(key):
+        raise ConfigurationError(f"algorithm={name!r}: a {type(key).__name__} like this cannot sign with it")
+    if isinstance(key, bytes):
+        algorithm = ALGORITHMS[name]
+        return lambda signing_input: algorithm.sign(signing_input, key)
+    if isinstance(key, Ed25519PrivateKey):
+        return key.sign
+    # As for what checks signatures: PyJWT makes these anew for each token, and asks what type the key is.
+    hash_: hashes.HashAlgorithm = getattr(hashes, f"SHA{name[2:]}")()
+    if isinstance(key, RSAPrivateKey):
+        padding = PKCS1v15() if name.startswith("RS") else PSS(MGF1(hash_), hash_.digest_size)
+        return lambda signing_input: key.sign(signing_input, padding, hash_)
+    scheme, size = ECDSA(hash_), (key.key_size + 7) // 8
+
+    def sign(signing_input: bytes) -> bytes:
+        r, s = decode_dss_signature(key.sign(signing_input, scheme))
+        return r.to_bytes(size) + s.to_bytes(size)
+
+    return sign
 
 
 class _Digest(Protocol):

@@ -56,9 +56,13 @@ class Ring:
 
     def signing(self, mode: Mode, now: float) -> SigningKeyRecord | None:
         """The key that signs: the newest whose time has come, else (the others being distrusted) the next one."""
-        trusted = self._trusted(mode)
-        due = [key for key in trusted if key.signs_from <= now]
-        return due[-1] if due else next(iter(trusted), None)
+        first = None
+        for key in reversed(self.records):
+            if key.mode == mode and key.kid not in self.distrusted:
+                if key.signs_from <= now:
+                    return key
+                first = key
+        return first
 
     def published(self, mode: Mode, now: float) -> tuple[SigningKeyRecord, ...]:
         """The keys with which a token may be signed now or later, or was signed and has not ended yet."""
@@ -180,8 +184,11 @@ class KeyRing:
 
     def signer(self, mode: Mode) -> Inquiry[tuple[SigningKeyRecord, PrivateKey]]:
         """The key that signs now, with its private half; made if the mode has none."""
-        ring = yield from self._look(FRESH)
-        record = ring.signing(mode, self._clock())
+        now, ring = self._clock(), self._ring
+        if ring is None or not 0 <= now - ring.seen_at < FRESH:
+            ring = yield from self._look(FRESH)
+            now = self._clock()
+        record = ring.signing(mode, now)
         if record is None:
             yield from self._add(mode, ring, signs_from=self._clock())
             ring = yield from self._look(0)

@@ -6,7 +6,7 @@ Sessions and signed tokens both come through here.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from guestpass.authenticators import Membership
 from guestpass.errors import ConfigurationError, Refused
@@ -66,8 +66,7 @@ class Asked:
             raise Refused(Refusal("validation_error", errors=tuple(self.errors)))
 
 
-@dataclass(frozen=True, slots=True)
-class Minted:
+class Minted(NamedTuple):
     """A grant to give away, and its lifetime in whole seconds from `issued_at` (Unix seconds).
 
     `minted_ms` is the instant of the store's clock, in Unix milliseconds, at which the minter's key was looked at: what
@@ -87,6 +86,7 @@ class Mint:
         self._store = store
         self._clock = clock
         self._membership: Membership | None = None
+        self._single_platform = False
         self._observers: tuple[Tell, ...] = ()
 
     def attach(self, membership: Membership) -> None:
@@ -101,6 +101,7 @@ class Mint:
             )
         if known is None or known.ownership is None:
             self._membership = membership
+            self._single_platform = membership.ownership is not None and membership.ownership.single_platform
         if membership.tell is not None and membership.tell not in self._observers:
             self._observers = (*self._observers, membership.tell)
 
@@ -141,20 +142,14 @@ class Mint:
         roles = _read_roles(asked, policy, minter)
         expires_in = _read_lifetime(asked)
         asked.raise_if_wrong()
-        if account is not None and minter.accounts is ALL:
+        if account is not None and minter.accounts is ALL and not self._single_platform:
             yield from self._refuse_strange(minter.platform, account)
         issued_at = int(now)
         expires_at = issued_at + float(DEFAULT_LIFETIME if expires_in is None else expires_in)
-        wanted = Grant(
-            platform=minter.platform,
-            mode=minter.mode,
-            accounts=frozenset() if account is None else frozenset({account}),
-            components=components,
-            roles=roles,
-            # A lifetime that nobody asked for is cut to what the minter has left.
-            expires_at=min(expires_at, minter.expires_at) if expires_in is None else expires_at,
-        )
-        grant = _within(minter, wanted, asked.narrow)
+        # A lifetime that nobody asked for is cut to what the minter has left.
+        until = min(expires_at, minter.expires_at) if expires_in is None else expires_at
+        accounts: Names = frozenset[str]() if account is None else frozenset((account,))
+        grant = _within(minter, minter.to(accounts, components, roles, until), asked.narrow)
         grant = grant.until(float(int(grant.expires_at)))
         if now >= grant.expires_at:
             raise Refused(Refusal("key_expired", "API key"))

@@ -54,6 +54,7 @@ class Ownership:
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._owns = owns
+        self.single_platform: Final = isinstance(owns, SinglePlatform)
         self.after_fork()
         begins_anew(self)
         self._known: MutableMapping[OwnsAccount, bool] = TTLCache(size, seconds, timer)

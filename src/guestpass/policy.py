@@ -43,6 +43,11 @@ class Policy:
     ) -> None:
         self.components: Final = _read_components(components or {})
         self.roles: Final = _read_roles(roles)
+        self._features = {
+            component: frozenset(f"{component}/{feature}" for feature in features)
+            for component, features in self.components.items()
+        }
+        self._every_component = frozenset(self.components).union(*self._features.values())
         self.base_role: Final = EXTERNAL_ENTITY if EXTERNAL_ENTITY in self.roles else next(iter(self.roles), None)
         if not (rules or self.components or self.roles):
             raise ConfigurationError(
@@ -212,11 +217,11 @@ class Policy:
 
     def features(self, component: str) -> frozenset[str]:
         """The features of a component, as names of a grant (``call_logs/transcripts``)."""
-        return frozenset(f"{component}/{feature}" for feature in self.components[component])
+        return self._features[component]
 
     def all_components(self) -> frozenset[str]:
         """Every component and feature, by name."""
-        return frozenset(self.components).union(*(self.features(component) for component in self.components))
+        return self._every_component
 
     def close(self, grant: Grant) -> Grant:
         """`grant` with everything spelled out: a role brings the lower ones, ``call_logs/*`` every feature, a

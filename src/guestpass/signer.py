@@ -11,12 +11,13 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, cast
 
 from guestpass.authenticators import Membership
 from guestpass.credentials import Credential, Randomness
 from guestpass.errors import ConfigurationError, InvalidToken, KeysUnavailable
-from guestpass.grants import ALL, Grant, Names
+from guestpass.grants import ALL, Grant, Mode, Names
 from guestpass.inquiry import Inquiry, drive, drive_async
 from guestpass.keyring import KeyRing
 from guestpass.keysets.events import KeySetEvents
@@ -26,7 +27,7 @@ from guestpass.refusals import FieldError, Refusal
 from guestpass.revocation.cutoff_list import signing_key_name
 from guestpass.revocation.feed import feed_of
 from guestpass.strict_json import decode_object
-from guestpass.tokens import UnverifiedToken, check_audience, check_times, sign, text_claim, verify
+from guestpass.tokens import ClaimsSigner, UnverifiedToken, as_json, check_audience, check_times, text_claim, verify
 from guestpass.values import FrozenDict, as_collection, as_mapping, frozen
 
 TYP: Final = "guestpass+jwt"
@@ -77,6 +78,8 @@ class TokenSigner:
         self._clock = clock
         self._randomness = randomness
         self._mint: Final = Mint(ring.store, clock)
+        # As many as the ring has had.
+        self._signers: dict[str, ClaimsSigner] = {}
         self._events: Final = KeySetEvents()
         self.feed: Final = feed_of(ring.store, clock)
         self.feed.subscribe(self._heard)
@@ -192,39 +195,57 @@ class TokenSigner:
         data = _read_metadata(asked, metadata)
         minted = yield from self._mint.grant(by, asked)
         record, private = yield from self.ring.signer(minted.grant.mode)
-        claims = self._claims(by, sub, data, minted)
-        jwt = sign(claims, {"typ": TYP, "kid": record.kid}, private, record.algorithm)
+        signer = self._signers.get(record.kid)
+        if signer is None:
+            headers = {"typ": TYP, "kid": record.kid}
+            signer = self._signers[record.kid] = ClaimsSigner(headers, private, record.algorithm)
+        jwt = signer.sign(self._claims(by, sub, data, minted))
         if len(jwt) > MAX_SIGNED:
             asked.wrong("metadata", f"the whole token would be {len(jwt)} bytes, more than {MAX_SIGNED}")
             asked.raise_if_wrong()
         return SignedToken(jwt, int(minted.grant.expires_at), sub)
 
-    def _claims(self, by: Principal, sub: str, metadata: Mapping[object, object], minted: Minted) -> dict[str, object]:
+    def _claims(self, by: Principal, sub: str, metadata: Mapping[object, object], minted: Minted) -> str:
         grant = minted.grant
-        claims: dict[str, object] = {
-            "iss": self.issuer,
-            "aud": self._audience,
-            "sub": sub,
-            "iat": minted.issued_at,
-            "exp": int(grant.expires_at),
-            "jti": self._randomness(16).hex(),
-            "platform": grant.platform,
-            "mode": grant.mode,
-            "minted_by": by.credential_id,
-            "minted_ms": minted.minted_ms,
-            "components": _listed(grant.components),
-            "roles": _listed(grant.roles),
-        }
-        if grant.accounts:
-            (claims["account"],) = _listed(grant.accounts)
-        if metadata:
-            claims["metadata"] = dict(metadata)
-        return claims
+        given = grant.platform, grant.mode, by.credential_id, grant.components, grant.roles, grant.accounts
+        shared, jti = _shared(self.issuer, self._audience, *given), self._randomness(16).hex()
+        # A UUID, hexadecimal digits and integers stand in JSON as they are.
+        own = (
+            f'"sub":"{sub}","iat":{minted.issued_at:d},"exp":{int(grant.expires_at):d},"jti":"{jti}"'
+            f',"minted_ms":{minted.minted_ms:d}'
+        )
+        return f'{{{shared},{own},"metadata":{as_json(dict(metadata))}}}' if metadata else f"{{{shared},{own}}}"
 
 
 _OF_A_KEY: Final = signing_key_name("")
 _PYTHON_NAMES: Final = {"account": "tenant_id"}
 _HTTP_NAMES: Final = {"account": "tenantId", "expires_in": "expiresIn"}
+
+
+@lru_cache(maxsize=1024)
+def _shared(
+    issuer: str,
+    audience: str,
+    platform: str,
+    mode: Mode,
+    minted_by: str,
+    components: Names,
+    roles: Names,
+    accounts: Names,
+) -> str:
+    """The claims of all tokens that one key gives away alike, as the inside of an object in JSON."""
+    claims: dict[str, object] = {
+        "iss": issuer,
+        "aud": audience,
+        "platform": platform,
+        "mode": mode,
+        "minted_by": minted_by,
+        "components": _listed(components),
+        "roles": _listed(roles),
+    }
+    if accounts:
+        (claims["account"],) = _listed(accounts)
+    return as_json(claims)[1:-1]
 
 
 def _listed(names: Names) -> list[str]:
@@ -236,8 +257,10 @@ def _listed(names: Names) -> list[str]:
 def _read_id(asked: Asked, given: object, randomness: Randomness) -> str:
     if given is None:
         return str(uuid.UUID(bytes=randomness(16), version=4))
-    if isinstance(given, str) and is_user_id(given.lower()):
-        return given.lower()
+    if isinstance(given, str):
+        given = given.lower()
+        if is_user_id(given):
+            return given
     asked.errors.append(FieldError("id", "a UUID in its 36-character form"))
     return ""
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, cast
 
 from guestpass.errors import ConfigurationError, InvalidToken
-from guestpass.jwks import ALGORITHMS, PrivateKey, VerificationKey, allowed_algorithms, parse_jwks, served_by
+from guestpass.jwks import PrivateKey, VerificationKey, allowed_algorithms, parse_jwks, signing_with
 from guestpass.strict_json import decode, decode_object
 
 MAX_TOKEN: Final = 8192
@@ -237,14 +237,25 @@ def sign(claims: Mapping[str, object], headers: Mapping[str, object], private_ke
     `headers` go into the header beside `alg`. Raises `ConfigurationError` where the key does not serve the
     algorithm by type, curve and length, and `ValueError` for claims that JSON cannot hold.
     """
-    if algorithm not in served_by(private_key):
-        raise ConfigurationError(
-            f"algorithm={algorithm!r}: a {type(private_key).__name__} like this cannot sign with it"
-        )
-    header = _encode_part(_ENCODER.encode({**headers, "alg": algorithm}).encode())
-    signing_input = header + b"." + _encode_part(_ENCODER.encode(claims).encode())
-    signature = ALGORITHMS[algorithm].sign(signing_input, private_key)
-    return (signing_input + b"." + _encode_part(signature)).decode()
+    return ClaimsSigner(headers, private_key, algorithm).sign(as_json(claims))
+
+
+class ClaimsSigner:
+    """`sign`, for all that one key signs under the same `headers`."""
+
+    def __init__(self, headers: Mapping[str, object], private_key: PrivateKey, algorithm: str) -> None:
+        self._signature = signing_with(algorithm, private_key)
+        self._header = _encode_part(as_json({**headers, "alg": algorithm}).encode()) + b"."
+
+    def sign(self, claims: str) -> str:
+        """A signed JWT; `claims` are those that `as_json` has written."""
+        signing_input = self._header + _encode_part(claims.encode())
+        return (signing_input + b"." + _encode_part(self._signature(signing_input))).decode()
+
+
+def as_json(value: object) -> str:
+    """Compact JSON without escapes. Raises `ValueError` for what JSON cannot hold."""
+    return _ENCODER.encode(value)
 
 
 # Built once: json.dumps with arguments makes a new encoder each time.

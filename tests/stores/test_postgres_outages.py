@@ -186,7 +186,12 @@ def connections_end_when_taken(store: Store, server: Server) -> Iterator[list[in
 
     for engine in engines:
         event.listen(engine, "checkout", end)
-    yield ended
+    # What rests beside a pool is none of it.
+    ways = [inner._engines.short, *(pool.engines.short for pool in inner._pools.values())]
+    with pytest.MonkeyPatch.context() as patch:
+        for way in ways:
+            patch.setattr(way, "_fit", lambda _: False)
+        yield ended
     for engine in engines:
         event.remove(engine, "checkout", end)
 
@@ -232,12 +237,18 @@ def test_connections_that_end_as_soon_as_they_are_made_are_unavailable(
 def test_a_lock_that_somebody_holds_costs_no_connection(opened: Opened, server: Server) -> None:
     store = opened()
     store.answer(AddSession(session()))
+    store.answer(ListKeys())
     before = backends(server)
     with psycopg.connect(server.url()) as other:
         other.execute("SELECT * FROM guestpass_sessions FOR UPDATE")
         with unavailable("statement timeout"):
             store.answer(RevokeSession("as_s", NOW))
         assert store.answer(FindSession(session().digest)) == session()
+    with psycopg.connect(server.url()) as other:
+        other.execute("LOCK guestpass_sessions IN EXCLUSIVE MODE")
+        for request in (None, asked()):
+            with unavailable("statement timeout"):
+                store.answer(AddSession(session("t"), request))
     assert store.answer(RevokeSession("as_s", NOW)) is not None
     assert backends(server) == before
     assert store.answer(AddCutoff(Ending("x", NOW_MS, NOW))).at_ms == NOW_MS

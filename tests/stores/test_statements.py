@@ -48,6 +48,7 @@ QUESTIONS: list[Question[Any]] = [
     ChangeKey("key_k", ENDING, grant=key().grant, revoked_at=NOW),
     RotateKey("key_k", digest("new"), NOW, ENDING),
     NoteUses({"key_k": NOW}),
+    AddSession(session("alone")),
     AddSession(session(), asked()),
     AddSession(session(), asked()),
     FindSession(session().digest),

@@ -104,7 +104,7 @@ def lacks_all_but(dimension: str) -> Callable[[Grant, Grant], tuple[str, ...]]:
 
 def for_ever(self: Mint, by: Principal, asked: Asked) -> Inquiry[Minted]:
     minted = yield from real_grant(self, by, asked)
-    return replace(minted, grant=replace(minted.grant, expires_at=4e9))
+    return minted._replace(grant=replace(minted.grant, expires_at=4e9))
 
 
 def by_whatever(self: Mint, by: Principal, asked: Asked) -> Inquiry[Minted]:

@@ -31,7 +31,7 @@ def schema_of(url: str) -> Schema | None:
         return None
     try:
         from guestpass.stores import engines, migrations
-        from guestpass.stores.sql import in_our_words
+        from guestpass.stores.sql import InOurWords
         from guestpass.stores.tables import VERSION
     except ModuleNotFoundError as missing:
         raise ConfigurationError(f'SQL stores need {missing.name}: pip install "guestpass[cli]"') from missing
@@ -40,7 +40,7 @@ def schema_of(url: str) -> Schema | None:
         return Schema(0, VERSION)
     connected = engines.connect(url, WAIT, time.time)
     try:
-        with in_our_words(FindKeyById("")), connected.reads.connect() as connection:
+        with InOurWords(FindKeyById("")), connected.reads.connect() as connection:
             return Schema(migrations.version_of(connection), VERSION)
     finally:
         connected.engine.dispose()

@@ -6,7 +6,7 @@ Knows URLs, pools and transactions. Knows no table and no statement; what is par
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -14,8 +14,13 @@ from sqlalchemy.exc import ArgumentError
 from guestpass.errors import ConfigurationError
 from guestpass.stores import sqlite
 from guestpass.stores.instants import Instants, ProcessClock, ServerClock
+from guestpass.stores.short_way import ShortWay
 
 _BEGIN: Final = "guestpass_begin"
+
+RESTING_TO_A_FILE: Final = 8
+RESTING_TO_A_SERVER: Final = 2
+"""Connections beside the pool, at most: see `guestpass.stores.short_way`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,8 @@ class Engines:
 
     Through `reads` each statement is a transaction of its own, and takes no write lock. Through `writes` a
     transaction takes the write lock at its start if `one_writer`: where a database has one lock for all writers.
-    `lock` are the statements, if it takes any, after which nobody else changes tables.
+    `lock` are the statements, if it takes any, after which nobody else changes tables. `short` is there for an engine
+    of the store's own: of another nobody knows what its connections do besides.
     """
 
     engine: Engine
@@ -33,6 +39,13 @@ class Engines:
     instants: Instants
     one_writer: bool
     lock: tuple[str, ...] = ()
+    short: ShortWay | None = None
+
+    def let_go(self) -> None:
+        """Close the connections that nobody uses."""
+        if self.short is not None:
+            self.short.close()
+        self.engine.dispose()
 
 
 def connect(url_or_engine: str | URL | Engine, wait: float, clock: Callable[[], float]) -> Engines:
@@ -58,14 +71,17 @@ def connect(url_or_engine: str | URL | Engine, wait: float, clock: Callable[[], 
         return _of_sqlite(engine, wait, clock, lent=False)
     if url.drivername not in ("postgresql", "postgresql+psycopg"):
         _refuse(url)
-    return of_postgres(_postgres_engine(url, wait))
+    return _postgres(url, wait)
 
 
-def of_postgres(engine: Engine) -> Engines:
-    """Engines for one whose connections commit each statement, unless a transaction is begun in so many words."""
-    writes = engine.execution_options(**{_BEGIN: "BEGIN ISOLATION LEVEL READ COMMITTED"})
+def of_postgres(engine: Engine, fit: Callable[[Any], bool]) -> Engines:
+    """Engines for one whose connections commit each statement, unless a transaction is begun in so many words; `fit`
+    says whether one is fit for another."""
+    begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    writes = engine.execution_options(**{_BEGIN: begin})
     event.listen(writes, "begin", _begin)
-    return Engines(engine, engine, writes, ServerClock(), one_writer=False, lock=_LOCK)
+    short = ShortWay(engine, begin, RESTING_TO_A_SERVER, fit)
+    return Engines(engine, engine, writes, ServerClock(), one_writer=False, lock=_LOCK, short=short)
 
 
 # Bringing tables up to date, and waiting for another process that does, may take its time. The number is any that no
@@ -96,10 +112,12 @@ def _of_sqlite(engine: Engine, wait: float, clock: Callable[[], float], *, lent:
     reads = engine.execution_options(**{_BEGIN: ""})
     # IMMEDIATE takes the write lock at once: a transaction that reads first and then finds that another has
     # written since cannot go on.
-    writes = engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+    begin = "BEGIN IMMEDIATE"
+    writes = engine.execution_options(**{_BEGIN: begin})
     # An engine that listens is slower at everything: of the store's own, only the half that needs to does.
     event.listen(engine if lent else writes, "begin", _begin)
-    return Engines(engine, reads, writes, ProcessClock(clock), one_writer=True)
+    short = None if lent else ShortWay(engine, begin, RESTING_TO_A_FILE)
+    return Engines(engine, reads, writes, ProcessClock(clock), one_writer=True, short=short)
 
 
 def _begin(connection: Connection) -> None:
@@ -109,14 +127,14 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-def _postgres_engine(url: URL, wait: float) -> Engine:
+def _postgres(url: URL, wait: float) -> Engines:
     try:
         from guestpass.stores import psycopg_connections
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f'postgresql stores need the driver {missing.name}: pip install "guestpass[postgresql]"'
         ) from missing
-    return psycopg_connections.engine(url, wait)
+    return of_postgres(psycopg_connections.engine(url, wait), psycopg_connections.is_fit)
 
 
 def parsed(url: str | URL) -> URL:

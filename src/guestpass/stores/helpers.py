@@ -6,13 +6,16 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Executable, Table, TextClause, delete, select, text, tuple_
 
+from guestpass.stores.short_way import Executes
 
-def changed(connection: Connection, statement: Executable, values: Mapping[str, object] | None = None) -> int:
+
+def changed(connection: Executes, statement: Executable, values: Mapping[str, object] | None = None) -> int:
     """How many rows `statement` changed."""
-    return connection.execute(statement, dict(values or {})).rowcount
+    count: int = connection.execute(statement, dict(values or {})).rowcount
+    return count
 
 
-def inserted(connection: Connection, table: Table, row: Mapping[str, object]) -> bool:
+def inserted(connection: Executes, table: Table, row: Mapping[str, object]) -> bool:
     """Whether `row` was added; False where one with a key of its own is there already.
 
     Where another transaction is just adding one, this waits for its end; a statement that follows sees its row.

@@ -4,7 +4,7 @@ Each instant is an expression in milliseconds that a statement carries, so that 
 twice. Knows nothing of what it is for.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Protocol
@@ -12,8 +12,6 @@ from typing import Any, Final, Protocol
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Connection,
-    Row,
     Select,
     cast,
     extract,
@@ -22,13 +20,15 @@ from sqlalchemy import (
     select,
 )
 
+from guestpass.stores.short_way import Executes
+
 
 class Instants(Protocol):
     """The two instants that statements ask for, in Unix milliseconds."""
 
     def look(
-        self, connection: Connection, asked: Select[Any], values: Mapping[str, object]
-    ) -> tuple[Row[Any] | None, int]:
+        self, connection: Executes, asked: Select[Any], values: Mapping[str, object]
+    ) -> tuple[Sequence[Any] | None, int]:
         """The first row of a statement that is alone in its transaction, and an instant from before the state of the
         database that it reads."""
         ...
@@ -45,8 +45,8 @@ class ProcessClock:
     clock: Callable[[], float]
 
     def look(
-        self, connection: Connection, asked: Select[Any], values: Mapping[str, object]
-    ) -> tuple[Row[Any] | None, int]:
+        self, connection: Executes, asked: Select[Any], values: Mapping[str, object]
+    ) -> tuple[Sequence[Any] | None, int]:
         now_ms = int(self.clock() * 1000)
         return connection.execute(asked, values).first(), now_ms
 
@@ -64,10 +64,13 @@ class ServerClock:
     """
 
     def look(
-        self, connection: Connection, asked: Select[Any], values: Mapping[str, object]
-    ) -> tuple[Row[Any] | None, int]:
+        self, connection: Executes, asked: Select[Any], values: Mapping[str, object]
+    ) -> tuple[Sequence[Any] | None, int]:
         row = connection.execute(_stamped(asked), values).first()
-        return row, connection.execute(_BEFORE).scalar_one() if row is None else row.now_ms
+        if row is not None:
+            return row[:-1], row[-1]
+        [now_ms] = [*(connection.execute(_BEFORE, {}).first() or ())]
+        return None, now_ms
 
     def now(self) -> ColumnElement[int]:
         # As late as can be, and so after whatever lock the transaction had to wait for.

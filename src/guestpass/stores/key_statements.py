@@ -21,22 +21,16 @@ from guestpass.stores import rows
 from guestpass.stores.cutoff_statements import put
 from guestpass.stores.helpers import storable
 from guestpass.stores.instants import Instants
-from guestpass.stores.look_ups import LookUp
+from guestpass.stores.short_way import Executes
 from guestpass.stores.tables import api_keys
 
 _key = api_keys.c
 
 # One index after the other, and the second only where the first has nothing.
-BY_DIGEST: Final = LookUp(
-    api_keys,
-    union_all(
-        select(api_keys).where(_key.digest == bindparam("digest")),
-        select(api_keys).where(_key.old_digest == bindparam("digest")),
-    ).limit(1),
-    "digest",
-    lambda question: question.digest,
-    rows.key_record,
-)
+_BY_DIGEST: Final = union_all(
+    select(api_keys).where(_key.digest == bindparam("digest")),
+    select(api_keys).where(_key.old_digest == bindparam("digest")),
+).limit(1)
 _BY_ID: Final = select(api_keys).where(_key.id == bindparam("id"))
 _USED: Final = (
     update(api_keys)
@@ -45,8 +39,8 @@ _USED: Final = (
 )
 
 
-def find_key(connection: Connection, question: FindKey, _: Instants) -> KeyRecord | None:
-    row = connection.execute(BY_DIGEST.statement, {"digest": question.digest}).first()
+def find_key(connection: Executes, question: FindKey, _: Instants) -> KeyRecord | None:
+    row = connection.execute(_BY_DIGEST, {"digest": question.digest}).first()
     return None if row is None else rows.key_record(row)
 
 
@@ -57,7 +51,7 @@ def find_key_by_id(connection: Connection, question: FindKeyById, _: Instants) -
     return None if row is None else rows.key_record(row)
 
 
-def find_minter(connection: Connection, question: FindMinter, instants: Instants) -> Minter:
+def find_minter(connection: Executes, question: FindMinter, instants: Instants) -> Minter:
     # What the database cannot hold names nothing that is in it.
     row, now_ms = instants.look(connection, _BY_ID, {"id": question.id if storable(question.id) else ""})
     return Minter(None if row is None else rows.key_record(row), now_ms)
@@ -129,5 +123,5 @@ def _keep(connection: Connection, key: KeyRecord) -> None:
 def _refuse_known(connection: Connection, digest: bytes) -> None:
     # Each column has an index that holds against everybody; that a digest is not in the *other* column either holds
     # but for two who bring the same random digest at the same instant.
-    if connection.execute(BY_DIGEST.statement, {"digest": digest}).first() is not None:
+    if connection.execute(_BY_DIGEST, {"digest": digest}).first() is not None:
         raise ValueError("the store has a key with this id or digest already")

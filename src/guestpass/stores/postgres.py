@@ -15,8 +15,8 @@ from guestpass.inquiry import Question
 from guestpass.stores import engines
 from guestpass.stores.deadlines import Within
 from guestpass.stores.loops import LoopPool
-from guestpass.stores.psycopg_connections import ARRIVED, async_engine
-from guestpass.stores.sql import SqlStore, in_our_words
+from guestpass.stores.psycopg_connections import ARRIVED, async_engine, is_fit
+from guestpass.stores.sql import InOurWords, SqlStore
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class PostgresStore(SqlStore):
         return await pool.run(self._ask_async(pool, question))
 
     async def _ask_async(self, pool: LoopPool, question: Question[T]) -> T:
-        with in_our_words(question), Within(self._wait):
+        with InOurWords(question), Within(self._wait):
             # The statements are functions of a connection; each runs in a greenlet, which stands still for the loop
             # while its connection waits.
             return cast("T", await greenlet_spawn(self._ask, pool.engines, question))
@@ -57,7 +57,7 @@ class PostgresStore(SqlStore):
                 old.leave()
         engine = async_engine(self._url, self._wait)
         loop = asyncio.get_running_loop()
-        pool = self._pools[loop] = LoopPool(engine, engines.of_postgres(engine.sync_engine), loop, self._forget)
+        pool = self._pools[loop] = LoopPool(engine, engines.of_postgres(engine.sync_engine, is_fit), loop, self._forget)
         await pool.start()
         return pool
 

@@ -25,9 +25,10 @@ R = TypeVar("R")
 W = TypeVar("W")
 C = TypeVar("C")
 
-POOL: Final = 10
-"""Connections at most, of each process and of each event loop. They are opened as they are needed, and stay: who comes
-later waits, since to make one more for a while takes longer than most questions."""
+POOL: Final = 8
+"""Connections at most, of each process and of each event loop; with those that rest beside the pool
+(`guestpass.stores.short_way`) it is ten. They are opened as they are needed, and stay: who comes later waits, since to
+make one more for a while takes longer than most questions."""
 
 
 ARRIVED: Final = "guestpass.settings_arrived"
@@ -194,17 +195,22 @@ def _refuser(dialect: Dialect) -> Callable[[Any, Any, Any], None]:
     """Has a pool take another connection in the place of one that is unfit, before anything is asked on it."""
 
     def refuse_unfit(connection: Any, record: Any, _: object) -> None:
-        server = record.driver_connection.pgconn
-        if server.transaction_status != TransactionStatus.IDLE:
+        if record.driver_connection.pgconn.transaction_status != TransactionStatus.IDLE:
             raise DisconnectionError
-        # A server has little to say to a client that asks nothing: mostly its last words.
-        if _can_be_read(server.socket):
+        if not is_fit(record.driver_connection):
             try:
                 dialect.do_ping(connection)
             except psycopg.Error:
                 raise DisconnectionError from None
 
     return refuse_unfit
+
+
+def is_fit(connection: Any) -> bool:
+    """Whether one of the driver's connections is as good as one that was just made, as far as can be told unasked."""
+    server = connection.pgconn
+    # A server has little to say to a client that asks nothing: mostly its last words.
+    return server.transaction_status == TransactionStatus.IDLE and not _can_be_read(server.socket)
 
 
 def _can_be_read(fileno: int) -> bool:

@@ -5,13 +5,12 @@ Knows the columns of `guestpass.stores.tables`, and no SQL.
 
 import json
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import Row
-
 from guestpass.grants import ALL, Grant, Mode, Names
-from guestpass.records import KeyRecord, SessionRecord, SigningKeyRecord
+from guestpass.records import Idempotency, KeyRecord, SessionRecord, SigningKeyRecord
 from guestpass.stores.sessions import account_of, ended_at
 
 
@@ -43,20 +42,22 @@ def key_row(key: KeyRecord) -> dict[str, object]:
     }
 
 
-def key_record(row: Row[Any]) -> KeyRecord:
-    """The API key of a row."""
+def key_record(row: Sequence[Any]) -> KeyRecord:
+    """The API key of a row, all columns in the table's order."""
+    key_id, digest, kind, platform, mode, accounts, components, roles, expires_at, name, created_at, *rest = row
+    origins, revoked_at, old_digest, old_until, last_used_at = rest
     return KeyRecord(
-        id=row.id,
-        digest=row.digest,
-        kind=row.kind,
-        grant=_grant(row, _names(row.accounts)),
-        name=row.name,
-        created_at=row.created_at,
-        origins=cast("frozenset[str]", _names(row.origins)),
-        revoked_at=row.revoked_at,
-        old_digest=row.old_digest,
-        old_until=unending(row.old_until),
-        last_used_at=row.last_used_at,
+        id=key_id,
+        digest=digest,
+        kind=kind,
+        grant=Grant(platform, mode, _names(accounts), _names(components), _names(roles), unending(expires_at)),
+        name=name,
+        created_at=created_at,
+        origins=cast("frozenset[str]", _names(origins)),
+        revoked_at=revoked_at,
+        old_digest=old_digest,
+        old_until=unending(old_until),
+        last_used_at=last_used_at,
     )
 
 
@@ -74,16 +75,24 @@ def session_row(session: SessionRecord) -> dict[str, object]:
     }
 
 
-def session_record(row: Row[Any]) -> SessionRecord:
-    """The account session of a row."""
-    return SessionRecord(
-        id=row.id,
-        digest=row.digest,
-        grant=_grant(row, frozenset((row.account,))),
-        minted_by=row.minted_by,
-        minted_ms=row.minted_ms,
-        revoked_at=row.revoked_at,
+def session_record(row: Sequence[Any]) -> SessionRecord:
+    """The account session of a row, all columns in the table's order."""
+    session_id, digest, platform, mode, account, components, roles, expires_at, minted_by, minted_ms, revoked_at, _ = (
+        row
     )
+    grant = Grant(platform, mode, frozenset((account,)), _names(components), _names(roles), unending(expires_at))
+    return SessionRecord(session_id, digest, grant, minted_by, minted_ms, revoked_at)
+
+
+def request_row(asked: Idempotency, session_id: str) -> dict[str, object]:
+    """The row of a request that made a session."""
+    return {
+        "minted_by": asked.minted_by,
+        "key": asked.key,
+        "body": asked.body,
+        "session_id": session_id,
+        "expires_at": instant(asked.expires_at),
+    }
 
 
 def signing_key_row(key: SigningKeyRecord) -> dict[str, object]:
@@ -100,7 +109,7 @@ def signing_key_row(key: SigningKeyRecord) -> dict[str, object]:
     }
 
 
-def signing_key_record(row: Row[Any]) -> SigningKeyRecord:
+def signing_key_record(row: Any) -> SigningKeyRecord:
     """The signing key of a row."""
     return SigningKeyRecord(
         kid=row.kid,
@@ -124,22 +133,12 @@ def _grant_row(grant: Grant) -> dict[str, object]:
     }
 
 
-def _grant(row: Row[Any], accounts: Names) -> Grant:
-    return Grant(
-        platform=row.platform,
-        mode=cast("Mode", row.mode),
-        accounts=accounts,
-        components=_names(row.components),
-        roles=_names(row.roles),
-        expires_at=unending(row.expires_at),
-    )
-
-
+# Sessions of one platform repeat the same few sets: written and read once. They share one value too.
+@lru_cache(maxsize=1024)
 def _text(names: Names) -> str:
     return '"ALL"' if names is ALL else json.dumps(sorted(names), separators=(",", ":"))
 
 
-# Sessions of one platform repeat the same few sets: read once, they share one value too.
 @lru_cache(maxsize=1024)
 def _names(text: str) -> Names:
     if text == '"ALL"':

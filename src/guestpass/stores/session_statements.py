@@ -19,8 +19,8 @@ from guestpass.stores import rows
 from guestpass.stores.cutoff_statements import put
 from guestpass.stores.helpers import changed, inserted, storable
 from guestpass.stores.instants import Instants
-from guestpass.stores.look_ups import LookUp
 from guestpass.stores.sessions import end_of, ended_at, news_of, remembered
+from guestpass.stores.short_way import Executes
 from guestpass.stores.tables import idempotency, sessions
 
 # A race is lost to somebody whose row is then there to be read, unless a purge takes it away in between.
@@ -28,20 +28,18 @@ _TRIES: Final = 4
 
 _session, _asked = sessions.c, idempotency.c
 
-BY_DIGEST: Final = LookUp(
-    sessions,
-    select(sessions).where(_session.digest == bindparam("digest")),
-    "digest",
-    lambda question: question.digest,
-    rows.session_record,
-)
+_BY_DIGEST: Final = select(sessions).where(_session.digest == bindparam("digest"))
 _BY_ID: Final = select(sessions).where(_session.id == bindparam("id"))
 _INSERT: Final = insert(sessions)
 _ASKED: Final = select(idempotency).where(_asked.minted_by == bindparam("minted_by"), _asked.key == bindparam("key"))
 
 
-def find_session(connection: Connection, question: FindSession, _: Instants) -> SessionRecord | None:
-    row = connection.execute(BY_DIGEST.statement, {"digest": question.digest}).first()
+class RequestKnown(Exception):
+    """A request with this Idempotency-Key came before."""
+
+
+def find_session(connection: Executes, question: FindSession, _: Instants) -> SessionRecord | None:
+    row = connection.execute(_BY_DIGEST, {"digest": question.digest}).first()
     return None if row is None else rows.session_record(row)
 
 
@@ -65,12 +63,23 @@ def add_session(connection: Connection, question: AddSession, instants: Instants
     return session
 
 
+def add_new_session(connection: Executes, question: AddSession, _: Instants) -> SessionRecord:
+    """`add_session`, where there was no such request before. Raises `RequestKnown`; then the transaction is to be
+    undone."""
+    session, asked = question.session, question.idempotency
+    row = rows.session_row(session)
+    if asked is not None and not inserted(connection, idempotency, rows.request_row(asked, session.id)):
+        raise RequestKnown
+    connection.execute(_INSERT, row)
+    return session
+
+
 def _made_for(connection: Connection, asked: Idempotency, session: SessionRecord) -> SessionRecord | Conflict | None:
     """What the same request made before. None where there is nothing; then `asked` is kept for `session`."""
     name = {"minted_by": asked.minted_by, "key": asked.key}
-    kept = {"body": asked.body, "session_id": session.id, "expires_at": rows.instant(asked.expires_at)}
+    kept = rows.request_row(asked, session.id)
     for _ in range(_TRIES):
-        if inserted(connection, idempotency, {**name, **kept}):
+        if inserted(connection, idempotency, kept):
             return None
         row = connection.execute(_ASKED, name).first()
         if row is None:

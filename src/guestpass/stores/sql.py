@@ -7,9 +7,10 @@ the errors of SQLAlchemy and its drivers turn into ours. What is asked is writte
 
 import sqlite3
 import time
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
+from types import TracebackType
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine
@@ -25,13 +26,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from guestpass.errors import ConfigurationError, StoreUnavailable
 from guestpass.inquiry import Question
-from guestpass.records import Purge
+from guestpass.records import AddSession, Purge
 from guestpass.stores import engines, forks, migrations
 from guestpass.stores.cutoff_statements import ListMissing, make_list
 from guestpass.stores.deadlines import Within, left
 from guestpass.stores.engines import Engines
-from guestpass.stores.look_ups import LookUpFailed, ReadyLookUp
-from guestpass.stores.statements import LOOK_UPS, READS, WRITES, Statement, is_alone, purge
+from guestpass.stores.session_statements import RequestKnown, add_new_session
+from guestpass.stores.short_way import ShortWay
+from guestpass.stores.statements import READS, SHORT_READS, WRITES, Statement, is_alone, purge
 from guestpass.stores.tables import VERSION
 from guestpass.stores.traffic import Gate, Turn
 
@@ -69,9 +71,6 @@ class SqlStore:
     ) -> None:
         self._own = not isinstance(url_or_engine, Engine)
         self._engines = engines.connect(url_or_engine, wait, clock)
-        # Of an engine that is handed in nobody knows what its connections do besides.
-        asked = LOOK_UPS.items() if self._own else ()
-        self._look_ups = {kind: ReadyLookUp(one, self._engines.engine.dialect) for kind, one in asked}
         self._wait = wait
         self._over = ""
         self._at_rest = True
@@ -93,18 +92,17 @@ class SqlStore:
         `guestpass.records`, ValueError for a record that cannot be kept: above all one whose id or digest is
         there already.
         """
-        with in_our_words(question), self._gate:
+        with InOurWords(question), self._gate, Within(self._wait):
             if self._over:
                 raise StoreUnavailable(self._over)
-            with Within(self._wait):
-                return cast("T", self._ask(self._engines, question))
+            return cast("T", self._ask(self._engines, question))
 
     def close(self) -> None:
         """Let the questions under way end, and close the connections. Closing twice is closing once."""
         self._over = "the store is closed"
         self._gate.shut(self._patience)
         if self._own:
-            self._engines.engine.dispose()
+            self._engines.let_go()
         self._gate.open()
 
     def before_fork(self) -> None:
@@ -116,7 +114,7 @@ class SqlStore:
         PostgreSQL would be one conversation that two processes hold.
         """
         self._at_rest = self._gate.shut(self._patience)
-        self._engines.engine.dispose()
+        self._engines.let_go()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
@@ -139,11 +137,16 @@ class SqlStore:
         self._turn: AbstractContextManager[None] = Turn(self._wait) if self._engines.one_writer else nullcontext()
 
     def _ask(self, engines: Engines, question: Question[Any]) -> object:
-        kind = type(question)
-        look_up = self._look_ups.get(kind)
-        if look_up is not None:
-            with suppress(LookUpFailed):
-                return look_up.ask(engines.engine, question)
+        kind, short = type(question), engines.short
+        if short is not None:
+            quick = SHORT_READS.get(kind)
+            if quick is not None:
+                # What went wrong is not judged here: the same is asked the usual way, which says what it means.
+                with suppress(short.mistake):
+                    return short.ask(quick, question, engines.instants)
+            elif isinstance(question, AddSession):
+                with suppress(RequestKnown):
+                    return self._add_session(engines, short, question)
         read, write = READS.get(kind), WRITES.get(kind)
         if read is not None:
             return self._read(engines, read, question)
@@ -152,6 +155,15 @@ class SqlStore:
         if write is not None:
             return self._write(engines, write, question)
         raise TypeError(f"{kind.__name__} is not a question that a store answers")
+
+    def _add_session(self, engines: Engines, short: ShortWay, question: AddSession) -> object:
+        together = not is_alone(question)
+        try:
+            with self._turn:
+                return short.ask(add_new_session, question, engines.instants, together=together)
+        except short.mistake as problem:
+            # It is judged as SQLAlchemy's own would be. Never a second try: nobody knows whether it was done.
+            raise DBAPIError.instance(None, None, problem, short.mistake, hide_parameters=True) from problem
 
     def _write(self, engines: Engines, write: Statement, question: Question[Any]) -> object:
         alone = is_alone(question)
@@ -210,21 +222,35 @@ class SqlStore:
         """Have a first look at the database that was opened."""
 
 
-@contextmanager
-def in_our_words(question: Question[Any]) -> Generator[None]:
+class InOurWords:
     """Turns what SQLAlchemy and its drivers raise into what a store raises."""
-    try:
-        yield
-    except (IntegrityError, DataError):
+
+    __slots__ = ("_question",)
+
+    def __init__(self, question: Question[Any]) -> None:
+        self._question = question
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(problem, SQLAlchemyError):
+            _tell(problem, type(self._question).__name__)
+
+
+def _tell(problem: SQLAlchemyError, asked: str) -> None:
+    if isinstance(problem, IntegrityError | DataError):
         # Not "from" it: PostgreSQL quotes the values, and so a digest.
         raise ValueError(
-            f"{type(question).__name__}: the store has one with this id or digest, or cannot hold one of its values"
+            f"{asked}: the store has one with this id or digest, or cannot hold one of its values"
         ) from None
-    except DBAPIError as problem:
+    if isinstance(problem, DBAPIError):
         if getattr(problem.orig, "sqlstate", None) == _TOO_LONG:
-            raise ValueError(f"{type(question).__name__}: the store cannot hold a text as long as this") from None
+            raise ValueError(f"{asked}: the store cannot hold a text as long as this") from None
         raise StoreUnavailable(_reason(problem)) from problem
-    except (PoolTimeoutError, InvalidRequestError) as problem:
+    if isinstance(problem, PoolTimeoutError | InvalidRequestError):
         raise StoreUnavailable(_reason(problem)) from problem
 
 

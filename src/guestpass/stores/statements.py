@@ -38,7 +38,7 @@ from guestpass.stores import rows
 from guestpass.stores import session_statements as of_sessions
 from guestpass.stores.helpers import inserted, purged
 from guestpass.stores.instants import Instants
-from guestpass.stores.look_ups import LookUp
+from guestpass.stores.short_way import Executes
 from guestpass.stores.tables import cutoffs, idempotency, sessions, signing_keys
 
 _signing = signing_keys.c
@@ -98,11 +98,12 @@ WRITES: Final[Mapping[type[Question[Any]], Statement]] = {
 }
 
 
-LOOK_UPS: Final[Mapping[type[Question[Any]], LookUp]] = {
-    FindSession: of_sessions.BY_DIGEST,
-    FindKey: of_keys.BY_DIGEST,
+SHORT_READS: Final[Mapping[type[Question[Any]], Callable[[Executes, Any, Instants], object]]] = {
+    FindSession: of_sessions.find_session,
+    FindKey: of_keys.find_key,
+    FindMinter: of_keys.find_minter,
 }
-"""Of the reads, those that are asked most."""
+"""Of the reads, those that requests wait for: with statements that are made once (`guestpass.stores.short_way`)."""
 
 
 def is_alone(question: Question[Any]) -> bool:
