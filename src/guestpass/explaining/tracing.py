@@ -103,10 +103,10 @@ class _Finding:
         self._trace: Final = trace
         self._authenticators: Final = authenticators
 
-    def of(self, credential: Credential, /) -> Authenticator | None:
-        trace, found = self._trace, self._authenticators.of(credential)
-        trace.credential, trace.authenticator = credential, found
-        trace.kind = None if found is None else found.kind_of(credential)
+    def whose(self, credential: Credential, /) -> tuple[Authenticator, str] | None:
+        trace, found = self._trace, self._authenticators.whose(credential)
+        trace.credential = credential
+        trace.authenticator, trace.kind = found or (None, None)
         return found
 
 
