@@ -605,12 +605,18 @@ def test_a_key_by_header_on_a_socket_is_a_backends(house: House) -> None:
 
 
 def test_requests_and_what_they_present_show_no_credential(house: House) -> None:
-    from guestpass.requests import read
+    from guestpass.credentials import Credential
+    from guestpass.requests import meanings_of_request, read
+    from guestpass.tokens import read_token
 
     secret = house.session()
     for shown in (asking(secret), request_of(socket_scope("/v1/events", {}, ["client_secret", secret]))):
         assert secret not in repr(shown)
-        assert secret not in repr(read(shown, b"account-id"))
+        assert secret not in repr(read(shown, meanings_of_request(b"account-id")))
+    token = house.token()
+    for one in (Credential(secret), Credential(token, "jwt", read_token(token))):
+        assert one.text not in repr(one)
+        assert one.text.rpartition(".")[2] not in repr(one)
 
 
 def test_the_same_key_is_looked_up_by_its_digest_alone() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guestpass import tokens
 from guestpass.claims import ANY, Always, Claim, ClaimMapping
@@ -337,6 +339,47 @@ def granted(mapping: ClaimMapping, **claims: Any) -> tuple[object, object, objec
 
 
 NOTHING = frozenset[str]()
+
+
+SAID = st.sampled_from(["a", "b", "a b", 1, True, 1.0, None, {"a": 1}])
+MAPPINGS = [
+    ClaimMapping(accounts=Claim("x", ANY), roles=Claim("y", ANY, separator=" "), components=Claim("x", {"a": "b"})),
+    ClaimMapping(roles=(Claim("x", {"a", "b"}, separator=" "), Claim("z", ANY)), components=Always("a")),
+]
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+@given(*[st.dictionaries(st.sampled_from("xyzw"), SAID | st.lists(SAID | st.lists(SAID), max_size=3))] * 2)
+def test_what_says_the_same_is_granted_the_same(
+    mapping: ClaimMapping, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    assert hash(mapping.said(one)) == hash(mapping.said(dict(one)))
+    if mapping.said(one) == mapping.said(other):
+        assert mapping.read(one) == mapping.read(other)
+
+
+def test_what_is_granted_is_read_once_for_all_that_say_the_same() -> None:
+    one = issuer(mapping=ClaimMapping(roles=Claim("groups", ANY), accounts=Claim("org", ANY)))
+    first, same, otherwise, more = (
+        authenticated(one, signed(org="acct_1", groups=groups, sub=sub))
+        for groups, sub in ((["agent"], "a"), (["agent", 1], "b"), ("agent", "a"), (["agent", "admin"], "a"))
+    )
+    assert isinstance(first, Principal)
+    assert isinstance(same, Principal)
+    assert isinstance(otherwise, Principal)
+    assert isinstance(more, Principal)
+    assert same.standing is first.standing is otherwise.standing
+    assert (len(one._by_said), len(one._by_granted)) == (3, 2)
+    assert more.grant.roles == frozenset({"agent", "admin"})
+
+
+def test_what_was_said_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guestpass.issuers._STANDINGS", 4)
+    one = issuer(mapping=ClaimMapping(accounts=Claim("org", ANY)))
+    for number in range(20):
+        assert isinstance(authenticated(one, signed(org=f"acct_{number}")), Principal)
+        assert len(one._by_said) <= 4
+        assert len(one._by_granted) <= 4
 
 
 @pytest.mark.parametrize(

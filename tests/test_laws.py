@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guestpass import ALL, Grant, Principal, Refusal, Refused, Rule
-from guestpass.credentials import OpaqueForm
-from guestpass.paths import below_root, trouble
+from guestpass.credentials import OpaqueForm, from_header
+from guestpass.errors import ConfigurationError
+from guestpass.paths import _DECODED, _USUAL, below_root, trouble
 from guestpass.refusals import CASES
 from guestpass.requests import Request
 from guestpass.rules import WEBSOCKET
-from strategies import grants, key_requests, mint_requests, paths, wild_grants
+from strategies import grants, header_values, key_requests, mint_requests, paths, wild_grants
 from support import COMPONENTS, ROLES, House, build, decided, policy, recall
 
 
@@ -270,6 +272,37 @@ def test_a_path_that_a_normaliser_would_change_is_ambiguous(path: str) -> None:
 
     if path != posixpath.normpath(path) and path.rstrip("/") != posixpath.normpath(path):
         assert trouble(path, None) == "ambiguous"
+
+
+@given(paths | st.text("/.a~@:-%2fé\\;\x00", max_size=9).map(lambda text: "/" + text))
+def test_what_looks_usual_is_nothing_that_two_could_read_differently(path: str) -> None:
+    if _USUAL(path):
+        assert not _DECODED.search(path)
+        assert trouble(path, None) is None
+
+
+@given(paths)
+def test_a_path_that_a_rule_spells_out_is_read_in_one_way(path: str) -> None:
+    try:
+        spelled = Rule(f"GET {path}").literal
+    except ConfigurationError:
+        return
+    if spelled is not None:
+        assert spelled == path
+        assert trouble(path, None) is None
+
+
+@given(header_values | st.binary(max_size=12).map(lambda more: b"Bearer abc" + more))
+def test_what_a_header_presents_is_a_token68(value: bytes) -> None:
+    scheme, _, presented = value.strip(b" \t").partition(b" ")
+    whole = re.fullmatch(rb"[A-Za-z0-9._~+/-]+=*", presented.strip(b" "))
+    found = from_header([value])
+    if scheme.lower() != b"bearer":
+        assert found is None
+    elif whole is None:
+        assert isinstance(found, Refusal)
+    else:
+        assert found == whole[0].decode()
 
 
 @given(paths, st.sampled_from(("", "/v1", "/v1/", "/v1/call_logs", "/v1/call_logs/", "/a;b")))

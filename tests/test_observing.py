@@ -169,6 +169,19 @@ def test_what_bears_on_security_is_told_beside(heard: Heard) -> None:
     ]
     assert len(heard.decisions()) == len(heard.security())
     assert "the request is of the origin 'https://shop.example'" in heard.security()[0].because
+    assert heard.security()[3].because == "the request names 'acct_2'"
+
+
+def test_the_accounts_that_were_tried_are_told_of_and_no_credential_among_them(heard: Heard) -> None:
+    house = observed(heard)
+    session, other = house.session(), house.session()
+    tried = [("Account-Id", f"acct_{number}") for number in range(2, 100)]
+    for accounts in (tried, [("Account-Id", other)], [("Account-Id", "x" * 5_000 + "\n")]):
+        judged(house.guard, written(f"GET {LOGS}", [*bearer(session).items(), *accounts]))
+    few, secret, long = (one.because for one in heard.security())
+    assert few == "the request names 'acct_2', 'acct_3', 'acct_4'"
+    assert other[8:20] not in secret
+    assert len(long) < 120
 
 
 def test_more_than_a_key_has_is_told_of_where_it_is_asked_for_in_process(heard: Heard) -> None:

@@ -212,6 +212,8 @@ async def decide(guard: Decides, request: Request) -> Proof:
     """The verdict of `guard`; a refusal where it fails."""
     try:
         verdict = guard.decide(request)
+        if isinstance(verdict, Principal):
+            return verdict
         return await drive_async(verdict) if isinstance(verdict, Generator) else verdict
     except Exception:
         log.exception("the guard failed; nobody was let in")
@@ -250,13 +252,17 @@ def _show_principal(scope: Scope, principal: Principal) -> None:
     scope["user"] = scope["auth"] = Nobody() if seen is None else seen
 
 
+# What the names of the guard's own headers begin with. No text of bytes: to look for bytes in one costs an exception.
+_OWN: Final = frozenset({b"g", b"G"})
+
+
 def _show(scope: Scope, principal: Principal) -> None:
     """Put into `scope` what the application is to see, and take out what it is not."""
     _show_principal(scope, principal)
     headers: Headers = scope["headers"]
     # A list of its own: servers append to theirs what comes after the body, when nobody looks at it any more.
     scope["headers"] = [
-        entry for entry in headers if entry[0][:1] not in b"gG" or not canonical(entry[0]).startswith(IDENTITY_PREFIX)
+        entry for entry in headers if entry[0][:1] not in _OWN or not canonical(entry[0]).startswith(IDENTITY_PREFIX)
     ]
 
 

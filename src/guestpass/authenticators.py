@@ -100,9 +100,10 @@ class Authenticators:
     def of(self, credential: Credential) -> Authenticator | None:
         """The one authenticator whose own this credential is, None where it is nobody's."""
         if credential.token is not None:
-            issuer = credential.token.issuer
-            if isinstance(issuer, str) and issuer in self._by_issuer:
-                return self._by_issuer[issuer]
+            issuer = credential.token.claims.get("iss")
+            found = self._by_issuer.get(issuer) if isinstance(issuer, str) else None
+            if found is not None:
+                return found
         for authenticator in self._others:
             if authenticator.kind_of(credential) is not None:
                 return authenticator

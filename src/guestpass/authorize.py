@@ -11,6 +11,7 @@ from guestpass.grants import ALL
 from guestpass.ownership import OwnsAccount
 from guestpass.policy import Policy
 from guestpass.principal import PUBLISHABLE_KEY, SECRET_KEY, Principal, is_account_id
+from guestpass.quoting import quoted
 from guestpass.refusals import Refusal
 from guestpass.rules import Rule
 
@@ -21,6 +22,9 @@ NOUNS: Final = {
     "signed_token": "token",
     "identity_token": "token",
 }
+
+_TRIED: Final = 3
+"""Accounts that a request names, of which an operator is told."""
 
 
 def noun(kind: str | None) -> str:
@@ -37,14 +41,14 @@ def authorize(
     account that a platform-wide principal names is its platform's, None where nobody has asked yet. Answers the
     principal as the application is to see it, narrowed to the one account; a refusal; or the question to ask first.
     """
-    it = noun(principal.kind)
+    kind = principal.standing.kind
     if rule.kinds is None:
-        if principal.kind == PUBLISHABLE_KEY:
-            return Refusal("kind_refused", it, "It is publishable, and opens only what names that kind.")
-    elif principal.kind not in rule.kinds:
-        return Refusal("kind_refused", it, f"Let in: {', '.join(sorted(rule.kinds))}.")
-    if rule.mints and principal.kind != SECRET_KEY:
-        return Refusal("escalation_denied", it, "Only a secret key creates sessions and signs tokens.")
+        if kind == PUBLISHABLE_KEY:
+            return Refusal("kind_refused", noun(kind), "It is publishable, and opens only what names that kind.")
+    elif kind not in rule.kinds:
+        return Refusal("kind_refused", noun(kind), f"Let in: {', '.join(sorted(rule.kinds))}.")
+    if rule.mints and kind != SECRET_KEY:
+        return Refusal("escalation_denied", noun(kind), "Only a secret key creates sessions and signs tokens.")
     held = _hold_to_account(rule, principal, named, owned)
     if not isinstance(held, Principal):
         return held
@@ -57,35 +61,37 @@ def authorize(
 def _hold_to_account(
     rule: Rule, principal: Principal, named: Sequence[str], owned: bool | None
 ) -> Principal | Refusal | OwnsAccount:
-    accounts, it = principal.standing.grant.accounts, noun(principal.kind)
+    accounts, own = principal.standing.grant.accounts, principal.standing.account
     if not named:
-        if not rule.account or principal.account is not None:
+        if not rule.account or own is not None:
             return principal
         none = accounts is not ALL and not accounts
-        return Refusal("account_missing", it, "It has none, so it opens nothing here." if none else "")
-    account, *others = named
-    if any(other != account for other in others) or account not in accounts:
-        return Refusal("account_mismatch", it)
+        more = "It has none, so it opens nothing here." if none else ""
+        return Refusal("account_missing", noun(principal.kind), more)
+    account = named[0]
+    if named.count(account) != len(named) or account not in accounts:
+        tried = ", ".join(quoted(one) for one in [*dict.fromkeys(named)][:_TRIED])
+        return Refusal("account_mismatch", noun(principal.kind), because=f"the request names {tried}")
     if accounts is ALL:
         if not is_account_id(account):
-            return Refusal("account_refused", it)
+            return Refusal("account_refused", noun(principal.kind))
         if owned is None:
             return OwnsAccount(principal.platform, account)
         if not owned:
-            return Refusal("account_refused", it)
-    return principal.held_to(account)
+            return Refusal("account_refused", noun(principal.kind))
+    return principal if account == own else principal.held_to(account)
 
 
 def _component(rule: Rule, principal: Principal) -> Refusal | None:
     component, components = rule.component, principal.standing.grant.components
     if component is None:
         return None
-    it = noun(principal.kind)
     if component not in components:
-        return Refusal("component_disabled", it, f"Component: {component}.", scope=component)
-    feature = f"{component}/{rule.feature}"
-    if rule.feature is not None and feature not in components:
-        return Refusal("feature_disabled", it, f"Feature: {feature}.", scope=feature)
+        return Refusal("component_disabled", noun(principal.kind), f"Component: {component}.", scope=component)
+    if rule.feature is not None:
+        feature = f"{component}/{rule.feature}"
+        if feature not in components:
+            return Refusal("feature_disabled", noun(principal.kind), f"Feature: {feature}.", scope=feature)
     return None
 
 

@@ -21,6 +21,7 @@ class VerifiedCache:
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self._at_once = max(1, size // 64)
         self._entries: dict[bytes, Remembered] = {}
         self.get = self._entries.get
         self._lock = threading.Lock()
@@ -39,7 +40,7 @@ class VerifiedCache:
             self._entries.pop(key, None)
             if len(self._entries) >= self._size:
                 # Several at once: each look for the oldest passes over all that left before, until the table is remade.
-                for oldest in list(islice(self._entries, max(1, self._size // 64))):
+                for oldest in list(islice(self._entries, self._at_once)):
                     del self._entries[oldest]
             self._entries[key] = entry
 

@@ -4,7 +4,7 @@ Knows how a claim is read and which names it may turn into. Knows nothing of sig
 What no table names means nothing: a claim that somebody forgot to restrict grants nothing.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, TypeAlias, cast
@@ -70,6 +70,7 @@ class ClaimMapping:
     roles: Source | tuple[Source, ...] = ()
     components: Source | tuple[Source, ...] = ()
     _readers: tuple[_Readers, _Readers, _Readers] = field(init=False, repr=False, compare=False)
+    _names: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         readers = (
@@ -78,6 +79,7 @@ class ClaimMapping:
             _readers("components", self.components, _is_component, _is_plain_component),
         )
         object.__setattr__(self, "_readers", readers)
+        object.__setattr__(self, "_names", tuple(sorted(self.claims)))
 
     @property
     def claims(self) -> frozenset[str]:
@@ -89,6 +91,11 @@ class ClaimMapping:
         """Accounts, roles and components, as the claims of a verified token have them."""
         accounts, roles, components = self._readers
         return _read(accounts, claims), _read(roles, claims), _read(components, claims)
+
+    def said(self, claims: Mapping[str, object]) -> Hashable:
+        """All that `read` looks at: equal for claims that it reads alike without a further look."""
+        values = map(claims.get, self._names)
+        return tuple([value if isinstance(value, str) else _texts(value) for value in values])
 
 
 def _read(readers: _Readers, claims: Mapping[str, object]) -> frozenset[str]:
@@ -138,12 +145,17 @@ def _checked(dimension: str, names: Collection[str], allowed: Callable[[object],
     return tuple(names)
 
 
-def _values(value: object, separator: str | None) -> list[str]:
+def _values(value: object, separator: str | None) -> Sequence[str]:
     if isinstance(value, str):
-        return value.split(separator) if separator else [value]
-    if isinstance(value, list):
-        return [one for one in cast("list[object]", value) if isinstance(one, str)]
-    return []
+        return value.split(separator) if separator else (value,)
+    return _texts(value)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """What of an array is text, which is all that counts; nothing where it is none."""
+    if not isinstance(value, list):
+        return ()
+    return tuple([one for one in cast("list[object]", value) if isinstance(one, str)])
 
 
 def _is_component(value: object) -> bool:

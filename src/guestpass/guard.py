@@ -130,8 +130,7 @@ class Guard:
         self.realm: Final = realm
         self.account_header: Final = account_header
         self.clock: Final = clock
-        self._account_header = canonical(account_header.encode())
-        self._meanings = meanings_of_request(self._account_header)
+        self._meanings = meanings_of_request(canonical(account_header.encode()))
         self._cache = VerifiedCache(cache_size)
         self._watchers: Final = Watchers()
         feeds = unique(getattr(one, "feed", None) for one in self.authenticators)
@@ -234,7 +233,7 @@ class Guard:
             return Refusal("path_ambiguous", more="Two rules compete for it; one for just this path would end that.")
         if rule is not None and rule.public and not rule.optional:
             return ANYONE
-        presented = read(request, self._account_header)
+        presented = read(request, self._meanings)
         proof = self._identify(presented)
         if isinstance(proof, Principal):
             return self._admit(proof, route, request, presented)

@@ -6,8 +6,8 @@ a guard chooses it by `iss` from the issuers it was built with, never from anyth
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping
-from typing import Final, TypedDict, Unpack, cast
+from collections.abc import Callable, Collection, Hashable, Mapping
+from typing import Final, TypedDict, Unpack
 
 from guestpass.authenticators import Membership
 from guestpass.claims import NO_MAPPING, Claim, ClaimMapping, Source
@@ -15,7 +15,7 @@ from guestpass.credentials import Credential
 from guestpass.errors import ConfigurationError, InvalidToken
 from guestpass.grants import Grant, Mode
 from guestpass.inquiry import Inquiry, ask, drive
-from guestpass.jwks import SYMMETRIC, VerificationKey
+from guestpass.jwks import SYMMETRIC, VerificationKey, Verifier
 from guestpass.keysets.keyset import FindVerificationKey, KeySet
 from guestpass.principal import IDENTITY_TOKEN, Principal, Standing
 from guestpass.refusals import Refusal
@@ -28,8 +28,6 @@ from guestpass.tokens import (
     read_claims,
     read_header,
     split,
-    text_claim,
-    verify,
 )
 
 __all__ = ["ANY_AUDIENCE", "Audience", "IssuerSettings", "JwtIssuer"]
@@ -38,7 +36,7 @@ _FOREIGN: Final = "it is of another issuer"
 _NO_KEY: Final = "its issuer has no such key"
 
 _STANDINGS: Final = 1_024
-"""What tokens are granted, of which so many ways are remembered."""
+"""What tokens are granted, of which so many ways are remembered, and as many ways of saying it."""
 
 
 class IssuerSettings(TypedDict, total=False):
@@ -112,7 +110,8 @@ class JwtIssuer:
         self._platform = platform
         self._mode: Mode = mode
         self._mapping = mapping
-        self._standings: dict[object, Standing] = {}
+        self._by_said: dict[Hashable, Standing] = {}
+        self._by_granted: dict[Hashable, Standing] = {}
         # The header, up to the dot, of the last token that a key verified, and what of it counts: nearly always the
         # next one's too. At first, what no token begins with.
         self._accepted: tuple[str, str, str | None] = "." * (MAX_TOKEN + 1), "", None
@@ -185,7 +184,7 @@ class JwtIssuer:
     def kind_of(self, credential: Credential) -> str | None:
         """``identity_token`` for a JWT whose `iss` is this issuer, None for anything else."""
         token = credential.token
-        return IDENTITY_TOKEN if token is not None and token.issuer == self.issuer else None
+        return IDENTITY_TOKEN if token is not None and token.claims.get("iss") == self.issuer else None
 
     def authenticate(self, credential: Credential, now: float) -> Principal | Refusal | Inquiry[Principal | Refusal]:
         """The principal that a credential of this issuer proves at `now` (Unix seconds), or a refusal.
@@ -194,12 +193,12 @@ class JwtIssuer:
         """
         token = credential.token
         try:
-            if token is None or token.issuer != self.issuer:
+            if token is None or token.claims.get("iss") != self.issuer:
                 raise InvalidToken(_FOREIGN)
             alg, kid = self._profile.check_header(token.header)
             key = self.keys.known(alg, kid)
             if key is not None:
-                return self._principal(token, key, now)
+                return self._principal(token, key.algorithms[alg], now)
             if not self.keys.worth_asking(kid):
                 raise InvalidToken(_NO_KEY)
             self._check_before_asking(token.claims, now)
@@ -235,9 +234,9 @@ class JwtIssuer:
         if not key.algorithms[alg](signing_input, signature):
             raise InvalidToken(BAD_SIGNATURE)
         if header is not None:
-            begin = keep_header(token, header)
-            if begin:
-                self._accepted = begin, alg, kid
+            encoded = token.partition(".")[0]
+            if keep_header(encoded, header):
+                self._accepted = f"{encoded}.", alg, kid
         self._profile.check_claims(claims, instant)
         return claims
 
@@ -256,7 +255,7 @@ class JwtIssuer:
     def _asking(self, token: UnverifiedToken, now: float) -> Inquiry[Principal | Refusal]:
         key = yield from ask(self.keys, FindVerificationKey(token.alg, token.kid))
         try:
-            return self._principal(token, self._found(key), now)
+            return self._principal(token, self._found(key).algorithms[token.alg], now)
         except InvalidToken as problem:
             return Refusal(problem.code, it="token", because=problem.reason)
 
@@ -272,27 +271,41 @@ class JwtIssuer:
         except InvalidToken as problem:
             raise InvalidToken(problem.reason) from None
 
-    def _principal(self, token: UnverifiedToken, key: VerificationKey, now: float) -> Principal:
-        verify(token, key)
-        ends = self._profile.check_claims(token.claims, now)
+    def _principal(self, token: UnverifiedToken, verifies: Verifier, now: float) -> Principal:
+        # Of a key that serves the algorithm: that is how it was found.
+        if not verifies(token.signing_input, token.signature):
+            raise InvalidToken(BAD_SIGNATURE)
+        keep_header(token.encoded_header, token.header)
         claims = token.claims
-        subject = text_claim(claims, "sub")
-        issued_at = float(cast("float", claims.get("iat", 0)))
+        ends = self._profile.check_claims(claims, now)
+        subject: str = claims["sub"]  # type: ignore[assignment] # the profile saw to it
+        issued_at = float(claims.get("iat", 0))  # type: ignore[arg-type] # as above
         jti = claims.get("jti")
         # Never the token or its digest: where its issuer gave it no name, it is called by what it says.
         name = jti if isinstance(jti, str) else f"{subject}@{issued_at or ends:.0f}"
         return Principal.of(self._standing(claims), subject, name, ends, issued_at)
 
     def _standing(self, claims: Mapping[str, object]) -> Standing:
-        granted = self._mapping.read(claims)
-        standing = self._standings.get(granted)
+        """What the claims grant: read once for all tokens that say the same in every claim that the mapping reads, and
+        made once for all that are granted the same."""
+        said = self._mapping.said(claims)
+        standing = self._by_said.get(said)
         if standing is None:
-            if len(self._standings) >= _STANDINGS:
-                self._standings.clear()
-            accounts, roles, components = granted
-            grant = Grant(self._platform, self._mode, accounts, components, roles)
-            standing = self._standings[granted] = Standing(IDENTITY_TOKEN, grant, self.issuer)
+            granted = self._mapping.read(claims)
+            standing = self._by_granted.get(granted)
+            if standing is None:
+                accounts, roles, components = granted
+                grant = Grant(self._platform, self._mode, accounts, components, roles)
+                standing = _kept(self._by_granted, granted, Standing(IDENTITY_TOKEN, grant, self.issuer))
+            _kept(self._by_said, said, standing)
         return standing
+
+
+def _kept(standings: dict[Hashable, Standing], by: Hashable, standing: Standing) -> Standing:
+    if len(standings) >= _STANDINGS:
+        standings.clear()
+    standings[by] = standing
+    return standing
 
 
 def _groups(table: Mapping[str, str | Collection[str]] | None) -> tuple[Source, ...]:

@@ -16,6 +16,8 @@ _DECODED: Final = re.compile(r"//|/\.\.?(?:/|\Z)|[\\;\x00-\x1f\x7f]|%(?:2f|5c|2e
 _RAW: Final = re.compile(rb"//|/(?:\.|%2e){1,2}(?:/|\Z)|[\\;\x00-\x20\x7f]|%(?:5c|3b|[01][0-9a-f]|7f)", re.IGNORECASE)
 _RAW_SLASH: Final = re.compile(rb"%2f", re.IGNORECASE)
 _SLASHES: Final = re.compile(r"//+")
+# Most paths are like this, of which nothing above is true, and that is seen in half of the time.
+_USUAL: Final = re.compile(r"(?:/[A-Za-z0-9_~@:-][A-Za-z0-9_~@:.-]*+)++/?").fullmatch
 
 ONE_WAY: Final = (
     'Send it without empty or dot segments, backslashes, ";" and control characters, and with no slash encoded.'
@@ -28,7 +30,7 @@ def trouble(path: str, raw_path: bytes | None) -> Trouble | None:
 
     `path` is decoded; `raw_path` is as it was sent, where the server shows it, with or without its query.
     """
-    if not path.startswith("/") or _DECODED.search(path):
+    if not _USUAL(path) and (not path.startswith("/") or _DECODED.search(path)):
         return "encoded_slash" if raw_path and _only_slashes(path, raw_path) else "ambiguous"
     if raw_path is None or len(raw_path) == len(path):
         # Equal lengths leave no room for an escape: what was sent is what was decoded.

@@ -97,10 +97,6 @@ class Request:
     headers: Headers = field(repr=False)
     subprotocols: Sequence[str] = field(default=(), repr=False)
 
-    def parts(self) -> "Asked":
-        """What it is made of."""
-        return self.method, self.path, self.whole_path, self.raw_path, self.query, self.headers
-
     def header(self, name: bytes) -> list[bytes]:
         """Every value of a header; `name` is canonical."""
         return [value for key, value in self.headers if canonical(key) == name]
@@ -155,16 +151,19 @@ def _items(headers: HeaderItems) -> Iterable[tuple[str, str]]:
 
 def reads_one_way(request: Request, rule: Rule | None) -> bool:
     """Whether nobody could take the path of a request, which is for `rule`, for another."""
-    path = request.path
+    path, whole, raw = request.path, request.whole_path, request.raw_path
     if path is None:
         return False
-    trouble = paths.trouble(request.whole_path, request.raw_path)
+    if rule is not None and whole == rule.literal and (raw is None or len(raw) == len(whole)):
+        # Such a path was looked at when the rule was made.
+        return True
+    trouble = paths.trouble(whole, raw)
     if trouble is None:
         return True
-    if trouble == "ambiguous" or rule is None or not rule.encoded_slashes or request.raw_path is None:
+    if trouble == "ambiguous" or rule is None or not rule.encoded_slashes or raw is None:
         return False
-    above = request.whole_path.count("/") - path.count("/")
-    return paths.raw_prefix_agrees(request.whole_path, request.raw_path, above + len(rule.segments))
+    above = whole.count("/") - path.count("/")
+    return paths.raw_prefix_agrees(whole, raw, above + len(rule.segments))
 
 
 @dataclass(slots=True)
@@ -184,20 +183,26 @@ class Rehearsed(Presented):
     """The same, presented only to have the decision explained: what comes of it is reported to nobody."""
 
 
-def read(request: Request, account_header: bytes) -> Presented:
-    """What the headers say that matters; `account_header` is canonical."""
-    presented = Presented([], [])
+def read(request: Request, meanings: Meanings[bytes]) -> Presented:
+    """What the headers say that matters to the guard whose `meanings` these are."""
+    presented, known = Presented([], []), meanings.known
     for name, value in request.headers:
-        if b"_" in name:
+        meaning = known.get(name)
+        if meaning is None:
+            meaning = meanings.learn(name)
+        if meaning == NOTHING:
+            continue
+        if meaning == CLOSER and b"_" in name:
             name = canonical(name)
-        if name == b"authorization":
+            meaning = meanings.learn(name)
+        if meaning == AUTHORIZATION:
             presented.authorization.append(value)
-        elif name == account_header:
+        elif meaning == ACCOUNT:
             presented.accounts.append(value.strip(b" \t").decode("latin-1"))
-        elif name == b"origin":
-            presented.origin, presented.in_browser = value.decode("latin-1"), True
-        elif name == b"sec-fetch-site":
+        elif meaning == BROWSER:
             presented.in_browser = True
+            if name == b"origin":
+                presented.origin = value.decode("latin-1")
         elif name == b"access-control-request-method":
             presented.preflight = request.method == "OPTIONS"
     if request.method == WEBSOCKET:

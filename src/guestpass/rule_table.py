@@ -76,8 +76,8 @@ class RuleTable:
         for route in routes:
             rule = route.rule
             places = tuple(place for place, segment in enumerate(rule.segments, 1) if segment is not None)
-            if not rule.rest and len(places) == len(rule.segments):
-                self.literal.setdefault("/" + "/".join(segment or "" for segment in rule.segments), route)
+            if rule.literal is not None:
+                self.literal.setdefault(rule.literal, route)
                 continue
             shape = shapes.setdefault((places, len(rule.segments), rule.rest), _Shape(rule.weight, _at(places), {}))
             shape.rules.setdefault(shape.key(["", *(segment or "" for segment in rule.segments)]), []).append(route)

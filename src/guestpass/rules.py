@@ -101,6 +101,7 @@ class Rule:
     rest: bool = field(init=False, repr=False, compare=False)
     places: tuple[Place, ...] = field(init=False, repr=False, compare=False)
     parameters: tuple[str | None, ...] = field(init=False, repr=False, compare=False)
+    literal: str | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         def put(name: str, value: object) -> None:
@@ -112,6 +113,8 @@ class Rule:
         put("segments", segments)
         put("parameters", parameters)
         put("rest", rest)
+        # The one path that it is for, where nothing in that is left open.
+        put("literal", None if rest or None in segments else path)
         put("kinds", _kinds(self.pattern, self.kinds))
         put("places", tuple(_places(self.pattern, self.account, parameters)))
         self._check()

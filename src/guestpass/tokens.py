@@ -19,6 +19,8 @@ from guestpass.strict_json import decode, decode_object
 MAX_TOKEN: Final = 8192
 """Bytes; what is longer is refused unread."""
 
+_TOO_LONG: Final = "it is longer than 8 KiB"
+
 BAD_SIGNATURE: Final = "its signature is not that of its issuer's key"
 
 # The year 9999: later ends are as good as this one, and nothing that prints a date trips over it.
@@ -40,9 +42,11 @@ class UnverifiedToken(NamedTuple):
     """A signed JWT, taken apart and decoded, and not to be believed until a key has verified it.
 
     `header` has passed every rule that needs no key: `alg` and `kid` are of the right type, nothing in it is
-    critical and unknown. `signing_input` is what the signature is over (RFC 7515 section 5.2).
+    critical and unknown. `encoded_header` is its text, up to the dot. `signing_input` is what the signature is over
+    (RFC 7515 section 5.2).
     """
 
+    encoded_header: str
     header: Mapping[str, object]
     claims: Mapping[str, object]
     signing_input: bytes
@@ -77,31 +81,31 @@ def read_header(text: str) -> Mapping[str, object]:
     followed.
     """
     if len(text) > MAX_TOKEN:
-        raise InvalidToken("it is longer than 8 KiB")
+        raise InvalidToken(_TOO_LONG)
     encoded = text[: text.find(".")]
     return _kept_headers.get(encoded) or _header(encoded)
 
 
-def keep_header(text: str, header: Mapping[str, object]) -> str:
-    """Remember the header of a token that a key has verified; what strangers write never gets here.
-
-    Its text, up to the dot, for who wants to know it again; empty for more than 512 characters, which are not kept.
-    """
-    encoded = text[: text.find(".")]
-    if len(encoded) > _SHORT_HEADER:
-        return ""
+def keep_header(encoded: str, header: Mapping[str, object]) -> bool:
+    """Remember the header of a token that a key has verified, by its text up to the dot; what strangers write never
+    gets here. False for more than 512 characters, which are not kept."""
     if encoded not in _kept_headers:
+        if len(encoded) > _SHORT_HEADER:
+            return False
         if len(_kept_headers) >= _FEW_HEADERS:
             _kept_headers.clear()
         _kept_headers[encoded] = header
-    return encoded + "."
+    return True
 
 
 def read_token(text: str) -> UnverifiedToken:
     """Take a signed JWT apart, decoding header and payload once. Raises `InvalidToken`; verifies nothing."""
-    header = read_header(text)
+    if len(text) > MAX_TOKEN:
+        raise InvalidToken(_TOO_LONG)
+    encoded = text[: text.find(".")]
+    header = _kept_headers.get(encoded) or _header(encoded)
     payload, signing_input, signature = split(text)
-    return UnverifiedToken(header, read_claims(payload), signing_input, signature)
+    return UnverifiedToken(encoded, header, read_claims(payload), signing_input, signature)
 
 
 def split(text: str) -> tuple[bytes, bytes, bytes]:
@@ -148,7 +152,7 @@ def check_signature(token: str, jwks: Mapping[str, object], algorithms: Collecti
     allowed = allowed_algorithms(algorithms)
     header = read_header(token)
     payload, signing_input, signature = split(token)
-    read = UnverifiedToken(header, {}, signing_input, signature)
+    read = UnverifiedToken(token.partition(".")[0], header, {}, signing_input, signature)
     if read.alg not in allowed:
         raise InvalidToken("its algorithm is not allowed")
     try:
@@ -171,7 +175,7 @@ def verify(token: UnverifiedToken, key: VerificationKey) -> None:
     """
     if not key.verifies(token.alg, token.signing_input, token.signature):
         raise InvalidToken(BAD_SIGNATURE)
-    keep_header(token.signing_input.decode(), token.header)
+    keep_header(token.encoded_header, token.header)
 
 
 def check_times(claims: Mapping[str, object], now: float, leeway: float) -> float:

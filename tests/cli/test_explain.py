@@ -244,9 +244,9 @@ def test_what_serve_decides_is_explained_by_its_settings(run: Run, opened: Store
     assert (code, "refused: 404 rule_missing" in out) == (1, True)
     assert set(tmp_path.iterdir()) == before
     file.write_text(file.read_text().partition("[forward_auth]")[0] + "[issuing]\n")
-    code, out, err = run(*ask, stdin=secret)
-    assert (code, out) == (2, "")
-    assert "it has no [forward_auth], and the issuing API has no '/api/v1/call_logs'" in err
+    for method, path in (("GET", "/api/v1/call_logs"), ("GET", "/v1/account_sessions")):
+        code, out, _ = run("explain", str(file), method, path, "--credential-file", "-", stdin=secret)
+        assert (code, "refused: 404 rule_missing" in out) == (1, True)
     code, out, err = run("explain", str(tmp_path / "nowhere.toml"), "GET", "/")
     assert (code, out) == (2, "")
     assert "there is no such file" in err

@@ -1,6 +1,8 @@
 """Which task is running, as asyncio has it, whatever loops ran before and run beside it."""
 
 import asyncio
+import os
+import sys
 import threading
 
 import pytest
@@ -57,3 +59,20 @@ def test_without_a_loop_there_is_an_error() -> None:
         with pytest.raises(RuntimeError):
             tasks.current_task()
         assert asyncio.run(ask())
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12) or not hasattr(os, "fork"), reason="nothing is remembered here")
+def test_a_child_knows_none_of_its_parents_tasks() -> None:
+    async def fork() -> int:
+        assert tasks.current_task() is not None
+        child = os.fork()
+        if child == 0:
+            try:
+                tasks.current_task()
+            except RuntimeError:
+                os._exit(7)
+            os._exit(1)
+        return child
+
+    _, status = os.waitpid(asyncio.run(fork()), 0)
+    assert os.waitstatus_to_exitcode(status) == 7

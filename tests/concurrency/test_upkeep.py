@@ -4,6 +4,7 @@ import gc
 import logging
 import math
 import os
+import sys
 import threading
 import time
 
@@ -106,6 +107,27 @@ def test_one_thread_runs_them_and_a_new_job_wakes_it() -> None:
     threads = [thread for thread in threading.enumerate() if thread is upkeep._thread]
     assert len(threads) == 1
     assert threads[0].daemon
+    upkeep.every(0.001, owner.work)
+    assert owner.ran.wait(5)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_was_ended_is_made_anew() -> None:
+    upkeep, owner, ended = Upkeep(), Owner(), list[threading.Thread]()
+    leaving = threading.Event()
+
+    def leave() -> None:
+        ended.append(threading.current_thread())
+        leaving.set()
+        sys.exit()
+
+    job = upkeep.every(0.001, leave)
+    upkeep.start()
+    assert leaving.wait(5)
+    ended[0].join(5)
+    assert upkeep._thread is None
+    upkeep.cancel(job)
+    upkeep.start()
     upkeep.every(0.001, owner.work)
     assert owner.ran.wait(5)
 

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -110,6 +110,19 @@ async def test_names_never_seen_before_hide_nothing(client: Connection, name: by
     answers._meanings.known.clear()
     await serve(client, app)
     assert [message["headers"][2:] for message in client.sent[:2]] == [[(b"vary", b"Authorization")]] * 2
+
+
+@pytest.mark.parametrize(
+    "written", [str, lambda text: bytearray(text, "ascii"), lambda text: memoryview(text.encode())]
+)
+async def test_names_that_are_no_bytes_hide_nothing(client: Connection, written: Callable[[str], Any]) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(written(name), b"text/event-stream") for name in ("X-Other", "Content-Type")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        assert client.watched() == 1
+        await send(LAST)
+
+    await serve(client, app)
 
 
 async def listen(scope: Scope, receive: Receive, send: Send) -> None:
@@ -362,6 +375,29 @@ async def test_a_server_that_runs_applications_in_no_task_of_asyncios_breaks_off
     monkeypatch.setattr("guestpass.asgi.current_task", lambda: None)
     with pytest.raises(ConnectionEnded):
         await serve(client, listen, expires_at=START, grace=0.01)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_body_is_read_from_a_thread_that_hands_the_waiting_to_the_loop(client: Connection) -> None:
+    client.come({"type": "http.request", "body": b"more", "more_body": False})
+    client.incoming[0]["more_body"] = True
+
+    # As WSGI applications behind a2wsgi read theirs: `receive` is called in the thread.
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+
+        def read() -> bytes:
+            parts: list[Message] = []
+            while not parts or parts[-1]["more_body"]:
+                parts.append(asyncio.run_coroutine_threadsafe(cast("Any", receive()), loop).result(5))
+            return b"".join(part["body"] for part in parts)
+
+        body = await asyncio.to_thread(read)
+        await send(start(b"text/plain"))
+        await send({"type": "http.response.body", "body": body})
+
+    await serve(client, app)
+    assert client.sent[-1]["body"] == b"more"
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -290,6 +290,25 @@ def test_a_start_that_is_taken_back_counts_no_more(house: House, instead: str) -
     assert not house.guard._watchers
 
 
+@pytest.mark.parametrize("instead", ["text/plain", "text/event-stream"])
+def test_what_the_first_start_writes_by_is_held_to_the_last(house: House, instead: str) -> None:
+    made, written = house.sessions.create(by=house.minter(), account="acct_1"), list[bytes]()
+
+    def app(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        write = start_response("200 OK", [("Content-Type", "text/event-stream")])
+        start_response("500 Oh", [("Content-Type", instead)], (None, None, None))
+        write(b"one")
+        house.sessions.revoke(made.id)
+        write(b"two")
+        return []
+
+    door = GuardMiddleware(app, house.guard)
+    with pytest.raises(ConnectionEnded) if instead == "text/event-stream" else contextlib.nullcontext():
+        door(environ_of("GET", STREAM, bearer(made.client_secret)), lambda *_: written.append)
+    assert written == ([b"one"] if instead == "text/event-stream" else [b"one", b"two"])
+    assert not house.guard._watchers
+
+
 def test_a_body_without_close_is_no_trouble(house: House) -> None:
     door = GuardMiddleware(streaming([b"data: 1\n\n"]), house.guard)
     outcome = call_wsgi(door, environ_of("GET", STREAM, bearer(house.session())))

@@ -74,7 +74,7 @@ def test_what_bears_on_security_is_a_warning(caplog: pytest.LogCaptureFixture) -
     refused, warned = records(caplog)
     assert (refused.levelname, warned.levelname) == ("INFO", "WARNING")
     assert warned.getMessage().startswith("account_mismatch: account_session as_")
-    assert warned.getMessage().endswith(" of plat, acct_1 at GET /v1/call_logs")
+    assert warned.getMessage().endswith(" of plat, acct_1 at GET /v1/call_logs: the request names 'acct_2'")
     assert warned.guestpass["event"] == "security"  # type: ignore[attr-defined]
     with pytest.raises(Exception, match="escalation_denied"):
         house.sessions.create(by=house.minter(accounts={"acct_1"}), account="acct_2")

@@ -38,13 +38,12 @@ def _guard(asked: argparse.Namespace) -> Generator[tuple[Guard, str], None, None
         from guestpass.cli.served import opened
 
         with opened(named) as service:
-            minting = service.issuing_guard
-            if minting is not None and minting.policy.find(asked.method, _path(asked)) is not None:
+            minting, asking = service.issuing_guard, service.guard
+            if asking is not None and (minting is None or minting.policy.find(asked.method, _path(asked)) is None):
+                yield asking, service.root_path
+            elif minting is not None:
+                # Without [forward_auth] it is asked of every path.
                 yield minting, ""
-            elif service.guard is not None:
-                yield service.guard, service.root_path
-            else:
-                raise Misused(f"{named}: it has no [forward_auth], and the issuing API has no {_path(asked)[:64]!r}")
         return
     from guestpass.guarded import guarded
 

@@ -8,19 +8,29 @@ import asyncio
 import sys
 from threading import get_ident
 
+from guestpass.concurrency.forking import begins_anew
+
 if sys.version_info >= (3, 12):
     current_task = asyncio.current_task
 else:
-    _home: tuple[int, asyncio.AbstractEventLoop] | None = None
+
+    class _Home:
+        known: tuple[int, asyncio.AbstractEventLoop] | None = None
+
+        def after_fork(self) -> None:
+            """In the child: none of its loops is the parent's."""
+            self.known = None
+
+    _home = _Home()
+    begins_anew(_home)
 
     def current_task() -> asyncio.Task[object] | None:
         """The task that is running here. Raises RuntimeError where no event loop of asyncio runs."""
-        global _home
-        home = _home
-        if home is not None and home[0] == get_ident():
-            task = asyncio.current_task(home[1])
+        known = _home.known
+        if known is not None and known[0] == get_ident():
+            task = asyncio.current_task(known[1])
             if task is not None:
                 return task
         task = asyncio.current_task()
-        _home = get_ident(), asyncio.get_running_loop()
+        _home.known = get_ident(), asyncio.get_running_loop()
         return task

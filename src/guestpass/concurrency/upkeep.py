@@ -65,19 +65,17 @@ class Upkeep:
 
     def start(self) -> None:
         """Make the thread where there is none. Cheap to call often; where no thread can be had, it logs."""
-        if not self._running() and self._lock.acquire(blocking=False):
+        if self._thread is None and self._lock.acquire(blocking=False):
             try:
-                if not self._running():
-                    thread = threading.Thread(target=self._run, name="guestpass-upkeep", daemon=True)
-                    thread.start()
-                    self._thread = thread
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="guestpass-upkeep", daemon=True)
+                    self._thread.start()
             except RuntimeError:
                 log.warning("no thread for background work: what it feeds goes stale", exc_info=True)
             finally:
+                if self._thread is not None and not self._thread.is_alive():
+                    self._thread = None
                 self._lock.release()
-
-    def _running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
 
     def run_due(self, now: float) -> float:
         """Run what is due at `now`, and say how many seconds are left until the next job is (infinity: none).
@@ -114,10 +112,14 @@ class Upkeep:
 
     def _run(self) -> None:
         bell = self._bell
-        while True:
-            left = self.run_due(self._clock())
-            bell.wait(None if left == float("inf") else max(0.0, left))
-            bell.clear()
+        try:
+            while True:
+                left = self.run_due(self._clock())
+                bell.wait(None if left == float("inf") else max(0.0, left))
+                bell.clear()
+        finally:
+            # Whatever it was that ended it, such as a job that exits: the next `start` makes another.
+            self._thread = None
 
     def after_fork(self) -> None:
         """In a forked child: the thread did not come along, and what it held is not held."""

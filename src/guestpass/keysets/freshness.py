@@ -88,7 +88,8 @@ def due(life: Life, now: float) -> bool:
 
 def held_up(life: Life, now: float) -> float:
     """Seconds until an unknown kid may cause another fetch: 0 where the budget has one left."""
-    return max(0.0, (1 - _budget(life, now)) * REFILL)
+    missing = 1 - (life.budget + (now - life.counted_at) / REFILL)
+    return missing * REFILL if missing > 0 else 0.0
 
 
 def spend(life: Life, now: float) -> tuple[Life, float]:

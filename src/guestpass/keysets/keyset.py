@@ -28,7 +28,16 @@ from guestpass.keysets import freshness
 from guestpass.keysets.discovery import Discovery
 from guestpass.keysets.events import KeySetEvents
 from guestpass.keysets.freshness import Life
-from guestpass.keysets.state import NO_KEYS, FindVerificationKey, Held, KeySetState, Settings, given_keys, understood
+from guestpass.keysets.state import (
+    NO_FETCH_LEFT,
+    NO_KEYS,
+    FindVerificationKey,
+    Held,
+    KeySetState,
+    Settings,
+    given_keys,
+    understood,
+)
 from guestpass.stores.http import Document, check_url, fetch
 from guestpass.strict_json import decode_object
 
@@ -183,13 +192,10 @@ class KeySet:
         # The memory is read without the lock: who only looks changes nothing in it.
         if current.loaded(now) and (kid is None or kid in current.keys.kids or kid in self._unknown):
             return False
-        if self._flight is None:
-            try:
-                current.check_may_ask(now)
-            except KeysUnavailable as problem:
-                if now >= current.life.retry_at:
-                    self._events.spent(now, str(problem))
-                raise
+        if self._flight is None and current.held_up(now) > 0:
+            if now >= current.life.retry_at:
+                self._events.spent(now, NO_FETCH_LEFT)
+            raise current.unaskable(now)
         return True
 
     def answer(self, question: Question[T], /) -> T:
@@ -236,7 +242,8 @@ class KeySet:
                 return key  # It came while this thread waited for the lock.
             if flight is not None:
                 return flight
-            current.check_may_ask(now)
+            if current.held_up(now) > 0:
+                raise current.unaskable(now)
             if not current.loaded(now):
                 return self._depart(now)
             life, wait = freshness.spend(current.life, now)

@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 NO_KEYS: Final = ParsedKeys((), frozenset(), {})
 
+NO_FETCH_LEFT: Final = "no fetch is left for an unknown kid"
+
 
 @dataclass(frozen=True, slots=True)
 class FindVerificationKey(Question[VerificationKey | None]):
@@ -93,14 +95,18 @@ class Held:
         """Whether keys that were fetched serve at `now`. Those of a seed only serve until then."""
         return self.life.loaded_at is not None and now < self.serves_until
 
-    def check_may_ask(self, now: float) -> None:
-        """Raises `KeysUnavailable` where nothing may be fetched for an unknown kid at `now`: the last fetch has just
-        failed, or unknown kids have spent what they may."""
+    def held_up(self, now: float) -> float:
+        """Seconds from `now` for which nothing may be fetched for an unknown kid: the last fetch has just failed, or
+        unknown kids have spent what they may. 0 where it may."""
         if now < self.life.retry_at:
-            raise self.unavailable(now)
-        wait = held_up(self.life, now) if self.loaded(now) else 0.0
-        if wait > 0:
-            raise KeysUnavailable("no fetch is left for an unknown kid", retry_after=max(1.0, wait))
+            return self.life.retry_at - now
+        return held_up(self.life, now) if self.loaded(now) else 0.0
+
+    def unaskable(self, now: float) -> KeysUnavailable:
+        """What is raised while it is held up."""
+        if now < self.life.retry_at:
+            return self.unavailable(now)
+        return KeysUnavailable(NO_FETCH_LEFT, retry_after=max(1.0, self.held_up(now)))
 
     def unavailable(self, now: float) -> KeysUnavailable:
         """What is raised where the keys could not be fetched."""

@@ -1,7 +1,8 @@
 """Every answer over ASGI to a principal: that it varies by credential, and whether it is long.
 
 An event stream has to end with its credential, and that an answer is one shows in its Content-Type alone. So all are
-looked at, and most cost no more than that; for a long one there is a `Stream`.
+looked at, and most cost no more than that; there is a `Stream` for a long one, and for one whose application may be
+waiting for the client to go.
 """
 
 from collections.abc import Awaitable
@@ -63,7 +64,7 @@ class Answer:
                         long = long or (answers.learn(value) if known is None else known)
                     else:
                         varies = True
-            except KeyError:
+            except (KeyError, TypeError):
                 long, varies = _looked_at(headers, answers)
             if long:
                 self._watched().begin()
@@ -103,6 +104,14 @@ class Answer:
 
 def _looked_at(headers: Headers, answers: LongAnswers) -> tuple[bool, bool]:
     """Whether an answer is long, and says itself what it varies by; its names are known from now on."""
-    named = [(_meanings.learn(name), value) for name, value in headers]
-    long = answers.all or any(meaning == CONTENT_TYPE and answers.has(value) for meaning, value in named)
-    return long, any(meaning == VARIES for meaning, _ in named)
+    long, varies = answers.all, False
+    for name, value in headers:
+        # Some servers take what is no `bytes`, too, and so some applications send it.
+        meaning = _meanings.learn(name if isinstance(name, bytes) else _as_bytes(name))
+        long = long or (meaning == CONTENT_TYPE and answers.has(value))
+        varies = varies or meaning == VARIES
+    return long, varies
+
+
+def _as_bytes(name: object) -> bytes:
+    return name.encode("latin-1", "replace") if isinstance(name, str) else bytes(name)  # type: ignore[call-overload]

@@ -45,7 +45,6 @@ class LongAnswers:
             if not _MEDIA_TYPE.match(one):
                 raise ConfigurationError(f'end_streams=[{one!r}]: a content type alone: "text/event-stream"')
         self.known: Final[dict[bytes | str, bool]] = {}
-        self.none: Final = not self.all and not self._types
 
     def has(self, content_type: bytes | str) -> bool:
         """Whether an answer with this Content-Type is one of them."""

@@ -42,7 +42,10 @@ class Streams:
 
 
 class Stream:
-    """One long answer, as `Answer` has it. `host` runs the application, and is what can be cancelled."""
+    """One long answer, as `Answer` has it. `host` runs the application, and is what can be cancelled.
+
+    Made in any thread, since an application may call `receive` in one and leave the waiting to its loop.
+    """
 
     def __init__(
         self, streams: Streams, principal: Principal, asked: Asked, receive: Receive, send: Send, host: Host
@@ -53,8 +56,6 @@ class Stream:
         self._send = send
         self._tasks = host if isinstance(host, TaskGroup) else None
         self._task = None if isinstance(host, TaskGroup) else host
-        if self._task is not None and self._task.get_loop() is not asyncio.get_running_loop():
-            self._task = asyncio.current_task()
         self._begun = self._complete = self._told = False
         self._beside: asyncio.Task[None] | None = None
         self._before = self._cancelled = 0
@@ -80,6 +81,8 @@ class Stream:
         if self._tasks is not None:
             self._tasks.start_soon(self._life.watch, self._break_off)
             return
+        if self._task is not None and self._task.get_loop() is not asyncio.get_running_loop():
+            self._task = asyncio.current_task()
         if self._task is not None:
             self._before = self._task.cancelling()
         self._beside = asyncio.create_task(self._life.watch(self._break_off))

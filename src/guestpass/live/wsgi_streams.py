@@ -81,10 +81,11 @@ class Answer:
             self.stream = None
         if not long:
             return write
-        self.stream = stream = Stream(self._streams, self._principal, self._asked)
+        self.stream = Stream(self._streams, self._principal, self._asked)
 
         def checked(chunk: bytes) -> object:
-            stream.look()
+            # What the answer is by now, should it be started once more.
+            self.look()
             return write(chunk)
 
         return checked

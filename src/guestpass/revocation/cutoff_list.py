@@ -162,10 +162,12 @@ class RevocationList:
         cutoffs = self._cutoffs
         return any(name in cutoffs and cutoffs[name][1] > since for name in names)
 
-    def latest(self, names: Iterable[str]) -> int | None:
+    def latest(self, names: Collection[str]) -> int | None:
         """The latest cut-off among these names, in Unix milliseconds."""
         cutoffs = self._cutoffs
-        return max((cutoffs[name][0].at_ms for name in names if name in cutoffs), default=None)
+        if cutoffs.keys().isdisjoint(names):
+            return None
+        return max(cutoffs[name][0].at_ms for name in names if name in cutoffs)
 
     def has_ended(self, principal: Principal, names: Collection[str], *, signed_here: bool) -> bool:
         """Whether a principal, with its `names_of`, was minted at or before a cut-off, or before a list that was lost.
@@ -174,14 +176,20 @@ class RevocationList:
         one's own that does not say when it was minted is its authenticator's to end after a loss. A key has ended only
         where it was revoked: any other cut-off of its name ends what it minted.
         """
-        if principal.kind in KEYS:
+        if principal.standing.kind in KEYS:
             return self.latest(names) == FOREVER_MS
-        minted, latest, epoch = minted_ms(principal), self.latest(names) or 0, self.epoch
+        latest, epoch = (self.latest(names) or 0) if names else 0, self.epoch
+        if epoch is not None and not (signed_here or epoch.after_loss):
+            # No matter how old it is.
+            epoch = None
+        if latest <= 0 and epoch is None:
+            return False
+        minted = minted_ms(principal)
         if latest > 0 and minted <= latest:
             return True
         if epoch is None or minted >= epoch.started_ms:
             return False
-        return signed_here or (epoch.after_loss and (minted > 0 or principal.kind == IDENTITY_TOKEN))
+        return signed_here or minted > 0 or principal.kind == IDENTITY_TOKEN
 
     def drop(self, before: float) -> None:
         """Forget the cut-offs that were to be kept until `before` (Unix seconds)."""

@@ -57,7 +57,7 @@ class Endings:
         """
         if now < self.trusted_until:
             return self._listed(principal, home)
-        if principal.kind in KEYS:
+        if principal.standing.kind in KEYS:
             # Its record was just looked at; the lists may know more, after a store went back to an older copy.
             return self._listed(principal, home)
         return self._ask(principal, home, looked_up)
@@ -82,10 +82,15 @@ class Endings:
         return self._listed(principal, home)
 
     def _listed(self, principal: Principal, home: RevocationFeed | None) -> bool:
-        # Where nothing was ended, there is nothing to look for by name.
-        names = names_of(principal) if any(map(len, (feed.list for feed in self.feeds))) else ()
-        signed = principal.kind == SIGNED_TOKEN
-        return any(feed.list.has_ended(principal, names, signed_here=signed and feed is home) for feed in self.feeds)
+        names: tuple[str, ...] = ()
+        signed = principal.standing.kind == SIGNED_TOKEN
+        for feed in self.feeds:
+            # Where nothing was ended, there is nothing to look for by name.
+            if not names and len(feed.list):
+                names = names_of(principal)
+            if feed.list.has_ended(principal, names, signed_here=signed and feed is home):
+                return True
+        return False
 
     def _trusts(self, feed: RevocationFeed) -> bool:
         # By two clocks: the one that verdicts are compared with, and one that nobody sets back.
