@@ -32,7 +32,6 @@ _SHORT_HEADER: Final = 512
 _FEW_HEADERS: Final = 256
 _kept_headers: Final[dict[str, Mapping[str, object]]] = {}
 
-_FROM_BASE64: Final = bytes.maketrans(b"+/", b"-_")
 # By what is over after groups of four: the characters that may come last, because the bits that stand for
 # nothing are zero in them (RFC 4648 section 3.5), and the padding that was left away.
 _LAST: Final = ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", "", "AQgw", "AEIMQUYcgkosw048")
@@ -307,4 +306,4 @@ def _to_base64(encoded: str) -> str:
 
 
 def _encode_part(data: bytes) -> bytes:
-    return b2a_base64(data, newline=False).rstrip(b"=").translate(_FROM_BASE64)
+    return b2a_base64(data, newline=False).rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_")
