@@ -97,16 +97,18 @@ class Authenticators:
             raise ConfigurationError("Guard(authenticators=…): two authenticators have owns=…; put the keys into one")
         self.ownership: Ownership | None = next(iter(owners), None)
 
-    def of(self, credential: Credential) -> Authenticator | None:
-        """The one authenticator whose own this credential is, None where it is nobody's."""
+    def whose(self, credential: Credential) -> tuple[Authenticator, str] | None:
+        """The one authenticator whose own this credential is, and of which kind that is; None where it is nobody's."""
         if credential.token is not None:
             issuer = credential.token.claims.get("iss")
             found = self._by_issuer.get(issuer) if isinstance(issuer, str) else None
             if found is not None:
-                return found
+                kind = found.kind_of(credential)
+                return None if kind is None else (found, kind)
         for authenticator in self._others:
-            if authenticator.kind_of(credential) is not None:
-                return authenticator
+            kind = authenticator.kind_of(credential)
+            if kind is not None:
+                return authenticator, kind
         return None
 
     def unnoticed(self) -> "Authenticators":

@@ -52,7 +52,7 @@ log = logging.getLogger("guestpass")
 class Finds(Protocol):
     """Finds whose a credential is: see `Authenticators`."""
 
-    def of(self, credential: Credential, /) -> Authenticator | None: ...
+    def whose(self, credential: Credential, /) -> tuple[Authenticator, str] | None: ...
 
 
 class Recalls(Protocol):
@@ -121,10 +121,10 @@ class Prover:
             key = hashlib.sha256(b"Bearer " + credential.text.encode()).digest()
             if (proof := self._recalled(key, now)) is not None:
                 return _presentable(proof, presented) if isinstance(proof, Principal) else proof
-        authenticator = self._authenticators.of(credential)
-        kind = None if authenticator is None else authenticator.kind_of(credential)
-        if authenticator is None or kind is None:
+        found = self._authenticators.whose(credential)
+        if found is None:
             return Refusal("credential_invalid", looks_like(credential), because=why_nobodys(credential))
+        authenticator, kind = found
         if kind == SECRET_KEY and presented.in_browser and presented.origin is None:
             return secret_key_in_browser(None, presented)
         if credential.protocol is not None and not announces(credential.protocol, kind):
