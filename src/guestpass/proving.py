@@ -131,13 +131,15 @@ class Prover:
             more = f"A credential of this kind does not come as the subprotocol {credential.protocol}."
             return self._refuse(Refusal("credential_malformed", noun(kind), more), kind, presented)
         UPKEEP.start()
-        attempt = _Attempt(authenticator, kind, key, self._cache.generation, self._endings.versions)
+        # What was heard before the look: what is heard during it counts against its verdict.
+        generation, versions = self._cache.generation, self._endings.versions
         try:
             verdict = authenticator.authenticate(credential, now)
         except (Refused, Unavailable) as problem:
             verdict = refusal_of(problem, kind)
         if isinstance(verdict, Refusal):
             return self._refuse(verdict, kind, presented)
+        attempt = _Attempt(authenticator, kind, key, generation, versions)
         # What is a generator takes ten times as long to tell as what is a principal.
         if isinstance(verdict, Principal):
             verdict = self._unless_ended(verdict, attempt)
