@@ -108,8 +108,12 @@ class GuardMiddleware:
             principal = None
         if principal is None:
             request = request_of(scope)
-            principal = await self._admit(request, scope, receive, send)
+            principal = await self._judge(request, scope, receive, send)
             if principal is None:
+                return
+            if principal is ANYONE or principal is UNNAMED:
+                # There is no credential that could end.
+                await self.app(scope, receive, send if principal is ANYONE else _varying(send))
                 return
             method = request.method
         else:
@@ -155,17 +159,8 @@ class GuardMiddleware:
         renewed = partial(_show_principal, scope) if self._renewal else None
         await serve_socket(self.app, scope, receive, send, Life(self.guard, principal, request, decide), renewed)
 
-    async def _admit(self, request: Request, scope: Scope, receive: Receive, send: Send) -> Principal | None:
-        """Whom the guard lets in by what it decides. None where the request has been served: it was refused, or whoever
-        makes it has no credential that could end."""
-        principal = await self._judge(request, scope, receive, send)
-        if principal is ANYONE or principal is UNNAMED:
-            await self.app(scope, receive, send if principal is ANYONE else _varying(send))
-            return None
-        return principal
-
     async def _judge(self, request: Request, scope: Scope, receive: Receive, send: Send) -> Principal | None:
-        """Whom the guard lets in, shown to the application; None where it was refused."""
+        """Whom the guard lets in by what it decides, shown to the application; None where it was refused."""
         handed_on = self._preflight and is_preflight(scope) and self.guard.reads_one_way(request)
         proof = ANYONE if handed_on else await decide(self.guard, request)
         if not isinstance(proof, Principal):
