@@ -7,8 +7,6 @@ plain function for what its cache knows; only a miss makes an inquiry. The doors
 
 import copy
 import logging
-import math
-import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -26,6 +24,7 @@ from guestpass.events import Tell
 from guestpass.explaining.explanation import Explanation, explain
 from guestpass.explaining.tracing import Decides, Trace
 from guestpass.grants import Grant, Mode
+from guestpass.guard_settings import check_bounds, check_guard
 from guestpass.inquiry import Inquiry, ask, drive, drive_async
 from guestpass.observing import Observed, telling
 from guestpass.ownership import Ownership, OwnsAccount
@@ -37,7 +36,6 @@ from guestpass.requests import (
     ACCOUNT,
     AUTHORIZATION,
     BROWSER,
-    IDENTITY_PREFIX,
     HeaderItems,
     Headers,
     Presented,
@@ -64,9 +62,6 @@ UNNAMED: Final = Principal(kind="anyone", subject="", grant=Grant("", "live"), c
 
 
 log = logging.getLogger("guestpass")
-
-_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\Z")
-_TAKEN: Final = frozenset({"authorization", "origin", "sec-fetch-site", "host", "cookie", "content-type"})
 
 
 def seen_by_application(admitted: Principal) -> Principal | None:
@@ -107,23 +102,8 @@ class Guard:
         observe: Tell | Iterable[Tell] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if mode not in ("live", "test"):
-            raise ConfigurationError(f'Guard(mode={mode!r}): mode="live" or mode="test"')
-        named = account_header.lower()
-        if not _HEADER.match(account_header) or named in _TAKEN or named.startswith(IDENTITY_PREFIX.decode()):
-            raise ConfigurationError(f'Guard(account_header={account_header!r}): a header of its own: "Account-Id"')
-        if not isinstance(policy, Policy):
-            raise ConfigurationError(f"Guard(policy=…): a Policy(…), not {type(policy).__name__}")
-        if '"' in realm or "\\" in realm or not realm.isprintable() or not realm.isascii():
-            raise ConfigurationError(f"Guard(realm={realm!r}): plain printable ASCII without quotes")
-        bounds = {"max_list_age": max_list_age, "recheck": recheck, "lookups": lookups, "cache_size": cache_size}
-        for name, value in bounds.items():
-            if not 0 < value < math.inf:
-                raise ConfigurationError(f"Guard({name}={value!r}): a number above zero")
-        for name, many in (("lookups", lookups), ("cache_size", cache_size)):
-            # With a part of one left over, places never run out and a full cache keeps nothing.
-            if not isinstance(many, int):
-                raise ConfigurationError(f"Guard({name}={many!r}): a whole number")
+        check_guard(mode, realm, account_header, policy)
+        check_bounds({"max_list_age": max_list_age, "recheck": recheck}, {"lookups": lookups, "cache_size": cache_size})
         self.authenticators = Authenticators(authenticators)
         self.policy = policy
         self.mode: Final = mode
