@@ -104,8 +104,11 @@ class GuardMiddleware:
             # There is nothing that the server could close.
             answer.forget()
             raise
-        # One that has not begun may yet turn out to be long.
-        return body if answer.started and answer.stream is None else Body(answer, body)
+        if not answer.started or answer.stream is not None:
+            # One that has not begun may yet turn out to be long.
+            return Body(answer, body)
+        answer.handed_on = True
+        return body
 
     def _judge(self, environ: WSGIEnvironment, request: Request) -> Proof:
         if self._preflight and is_preflight(environ) and self.guard.reads_one_way(request):

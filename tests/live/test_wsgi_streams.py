@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -399,3 +400,21 @@ def test_flasks_streams_are_broken_off() -> None:
         call_wsgi(app, environ_of("GET", STREAM, bearer(house.session())))
     assert closed == [True]
     assert not house.guard._watchers
+
+
+def test_an_answer_that_turns_out_to_be_long_when_the_server_has_its_body_is_none(house: House) -> None:
+    def app(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def body() -> Iterator[bytes]:
+            try:
+                raise ValueError("it goes wrong")
+            except ValueError:
+                start_response("200 OK", [("Content-Type", "text/event-stream")], sys.exc_info())
+                yield b"data: forever\n\n"
+
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return body()
+
+    client = Client(house, app)
+    with pytest.raises(RuntimeError, match="started anew"):
+        client.ask()
+    assert not len(house.guard._watchers)

@@ -7,6 +7,7 @@ such as a comment every few seconds, which proxies ask for as well.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Final, TypeAlias, cast
 from wsgiref.types import StartResponse
@@ -47,17 +48,18 @@ class Streams:
 class Answer:
     """One answer to `principal`, which varies by credential; `stream` is there where it is long.
 
-    `asked` is what the guard let it in by: the parts of a `Request`.
+    `asked` is what the guard let it in by: the parts of a `Request`. `handed_on`: the server has its body as it is, so
+    that nobody looks any more whether it is over.
     """
 
-    __slots__ = ("_asked", "_principal", "_start_response", "_streams", "started", "stream")
+    __slots__ = ("_asked", "_principal", "_start_response", "_streams", "handed_on", "started", "stream")
 
     def __init__(self, streams: Streams, principal: Principal, asked: Asked, start_response: StartResponse) -> None:
         self._streams = streams
         self._principal = principal
         self._asked = asked
         self._start_response = start_response
-        self.started = False
+        self.started = self.handed_on = False
         self.stream: Stream | None = None
 
     def start(self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Callable[[bytes], object]:
@@ -81,14 +83,16 @@ class Answer:
             self.stream = None
         if not long:
             return write
+        if self.handed_on:
+            raise RuntimeError("an answer whose body the server has is started anew, as one that ends by itself")
         self.stream = Stream(self._streams, self._principal, self._asked)
+        # No function of its own: its closure would cost every answer.
+        return partial(self._write, write)
 
-        def checked(chunk: bytes) -> object:
-            # What the answer is by now, should it be started once more.
-            self.look()
-            return write(chunk)
-
-        return checked
+    def _write(self, write: Callable[[bytes], object], chunk: bytes) -> object:
+        # What the answer is by now, should it be started once more.
+        self.look()
+        return write(chunk)
 
     def look(self) -> None:
         """Raise `ConnectionEnded` where the answer is long, and its credential has ended."""
