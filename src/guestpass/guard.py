@@ -339,9 +339,7 @@ class Guard:
         rule = route.rule
         if rule.public:
             return principal
-        named = presented.accounts
-        if rule.places:
-            named = named + [name for place in rule.places for name in request.named(place, rule.parameters)]
+        named = presented.accounts + request.accounts(rule) if rule.places else presented.accounts
         verdict = authorize(self.policy, rule, principal, named, None)
         if verdict is principal and isinstance(principal, Remembered) and route not in principal.standing.admitted:
             principal.standing.admit(route)

@@ -101,6 +101,10 @@ class Request:
         """Every value of a header; `name` is canonical."""
         return [value for key, value in self.headers if canonical(key) == name]
 
+    def accounts(self, rule: Rule) -> list[str]:
+        """Every account that the request names at one of the rule's places."""
+        return [name for place in rule.places for name in self.named(place, rule.parameters)]
+
     def named(self, place: Place, parameters: Sequence[str | None]) -> list[str]:
         """Every value that the request gives at `place`; `parameters` are the rule's, by segment."""
         if place.where == "header":

@@ -173,7 +173,7 @@ def asked_of(environ: WSGIEnvironment, watched: Watched) -> Asked:
             # Servers join several headers of one name with commas. Nothing that the guard reads holds one otherwise: a
             # credential does not, nor does an account's id; and an Origin with one is nobody's.
             if "," in value and name != b"origin":
-                headers += [(name, part.encode("latin-1")) for part in value.split(",")]
+                headers += _parted(name, value)
             else:
                 headers.append((name, value.encode("latin-1")))
     return (
@@ -186,6 +186,10 @@ def asked_of(environ: WSGIEnvironment, watched: Watched) -> Asked:
         environ.get("QUERY_STRING", "").encode("latin-1"),
         headers,
     )
+
+
+def _parted(name: bytes, value: str) -> list[tuple[bytes, bytes]]:
+    return [(name, part.encode("latin-1")) for part in value.split(",")]
 
 
 def is_preflight(environ: WSGIEnvironment) -> bool:

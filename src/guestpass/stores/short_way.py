@@ -164,7 +164,7 @@ class _Words:
         """Those of the statement, as its driver takes them."""
         if self._constant:
             given = {**self._constant, **given}
-        return given if self._order is None else [given[name] for name in self._order]
+        return given if self._order is None else [*map(given.__getitem__, self._order)]
 
 
 class _Direct:
