@@ -373,6 +373,35 @@ def test_what_is_granted_is_read_once_for_all_that_say_the_same() -> None:
     assert more.grant.roles == frozenset({"agent", "admin"})
 
 
+class Nested(ClaimMapping):
+    """A mapping of one's own, for an issuer that keeps its roles one level deeper."""
+
+    def read(self, claims: Mapping[str, object]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+        accounts, roles, components = super().read(claims)
+        access = claims.get("realm_access")
+        assert isinstance(access, dict)
+        return accounts, roles | frozenset(access["roles"]), components
+
+
+def test_a_mapping_of_ones_own_is_asked_about_each_token() -> None:
+    one = issuer(mapping=Nested(accounts=Claim("org", ANY)))
+    who = [authenticated(one, signed(org="a", realm_access={"roles": [role]})) for role in ("admin", "guest", "guest")]
+    assert [principal.grant.roles for principal in who if isinstance(principal, Principal)] == [
+        frozenset({"admin"}),
+        frozenset({"guest"}),
+        frozenset({"guest"}),
+    ]
+
+
+def test_what_takes_long_to_say_is_granted_and_not_remembered() -> None:
+    one = issuer(mapping=ClaimMapping(roles=Claim("groups", {"Admins": "admin"})))
+    for groups in (["Admins"], ["Admins", *map(str, range(500))]):
+        who = authenticated(one, signed(groups=groups))
+        assert isinstance(who, Principal)
+        assert who.grant.roles == frozenset({"admin"})
+    assert list(one._by_said) == [(("Admins",),)]
+
+
 def test_what_was_said_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("guestpass.issuers._STANDINGS", 4)
     one = issuer(mapping=ClaimMapping(accounts=Claim("org", ANY)))

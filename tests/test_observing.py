@@ -31,6 +31,7 @@ from guestpass.testing import IdentityProvider
 from guestpass.wsgi import GuardMiddleware as WSGIGuardMiddleware
 from support import (
     Clock,
+    GatePasses,
     House,
     Recording,
     ask_http,
@@ -182,6 +183,22 @@ def test_the_accounts_that_were_tried_are_told_of_and_no_credential_among_them(h
     assert few == "the request names 'acct_2', 'acct_3', 'acct_4'"
     assert other[8:20] not in secret
     assert len(long) < 120
+
+
+def test_a_credential_of_ones_own_kind_that_stands_for_an_account_is_not_told_of(heard: Heard) -> None:
+    house = observed(heard, more=[GatePasses()])
+    # Its form says nothing to anybody else.
+    presented = "gp_live_acct-of-the-main-gate"
+    for tried in (presented, f"Bearer {presented}", presented.removeprefix("gp_")):
+        for _ in range(2):
+            verdict = asked(house, f"GET {LOGS}", presented, Account_Id=tried)
+            assert isinstance(verdict, Refusal)
+            assert verdict.code == "account_mismatch"
+    assert len(heard) == 12
+    for event in heard:
+        assert isinstance(event, Decided | SecurityEvent)
+        assert "main-gate" not in event.because
+        assert event.because.startswith("the request names '")
 
 
 def test_more_than_a_key_has_is_told_of_where_it_is_asked_for_in_process(heard: Heard) -> None:

@@ -1,15 +1,17 @@
 """No credential appears in a log line, an exception, a repr or a response."""
 
 import gc
+import json
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
 from fastapi import FastAPI, WebSocket
 
-from guestpass import GuestpassError, Refused, StoreUnavailable, open_store
+from guestpass import Credential, GuestpassError, Refused, StoreUnavailable, open_store
 from guestpass.fastapi import Caller, needs, protect
 from guestpass.records import FindSession
 from support import WRAPPING_KEY, House, Recording, ask_http, ask_socket, bearer, build
@@ -120,6 +122,17 @@ def test_a_refusal_keeps_no_credential() -> None:
         house.guard.check(secret)
     assert secret not in repr(raised.value.refusal)
     assert secret not in str(raised.value.args)
+
+
+def test_who_reports_an_error_with_its_variables_reports_no_credential() -> None:
+    presented = Credential("gp_live_telltale", "token", unreadable="why")
+    # As structured logs do it, and error reporters: what is a sequence is written out, anything else by its repr.
+    assert not isinstance(presented, Iterable)
+    assert "telltale" not in json.dumps({"credential": presented}, default=repr) + f"{presented} {presented!r}"
+    assert "telltale" not in "credential: %s" % presented  # noqa: UP031 - of a tuple it would take the parts
+    assert {presented} == {Credential("gp_live_telltale", "token", None, "why")}
+    with pytest.raises(FrozenInstanceError):
+        presented.text = "another"  # type: ignore[misc]
 
 
 def test_nothing_that_the_library_keeps_holds_a_credential() -> None:

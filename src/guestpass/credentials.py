@@ -9,10 +9,10 @@ import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from guestpass.grants import Mode
-from guestpass.principal import ACCOUNT_SESSION, IDENTITY_TOKEN, PUBLISHABLE_KEY, SECRET_KEY, SIGNED_TOKEN
+from guestpass.principal import ACCOUNT_SESSION, IDENTITY_TOKEN, PUBLISHABLE_KEY, SECRET_KEY, SIGNED_TOKEN, slot
 from guestpass.refusals import Refusal
 from guestpass.tokens import UnverifiedToken
 
@@ -39,25 +39,38 @@ Randomness = Callable[[int], bytes]
 """`secrets.token_bytes`, or a test's own: a number of bytes in, that many random bytes out."""
 
 
-class Credential(NamedTuple):
-    """One presented credential. Its text is never part of its repr.
+@dataclass(frozen=True, slots=True, init=False)
+class Credential:
+    """One presented credential. Its text is never part of its repr, nor is it a sequence: who reports errors with the
+    variables at hand writes out what sequences hold.
 
     `protocol` is the WebSocket subprotocol that announced it, None where it came in the header. `token` is its
     content where it has the form of a JWT: read, not verified; `unreadable` is why it could not be.
     """
 
-    text: str
-    protocol: str | None = None
-    token: UnverifiedToken | None = None
-    unreadable: str = ""
+    text: str = field(repr=False)
+    protocol: str | None
+    token: UnverifiedToken | None = field(repr=False)
+    unreadable: str
 
-    def __repr__(self) -> str:
-        return f"Credential(protocol={self.protocol!r}, unreadable={self.unreadable!r})"
+    def __init__(
+        self, text: str, protocol: str | None = None, token: UnverifiedToken | None = None, unreadable: str = ""
+    ) -> None:
+        _put_text(self, text)
+        _put_protocol(self, protocol)
+        _put_token(self, token)
+        _put_unreadable(self, unreadable)
 
     @property
     def digest(self) -> bytes:
         """SHA-256 of the text: all that a store or a cache ever keeps of it."""
         return digest(self.text)
+
+
+_put_text: Final = slot(Credential, "text")
+_put_protocol: Final = slot(Credential, "protocol")
+_put_token: Final = slot(Credential, "token")
+_put_unreadable: Final = slot(Credential, "unreadable")
 
 
 def digest(text: str) -> bytes:

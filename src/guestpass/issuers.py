@@ -38,6 +38,9 @@ _NO_KEY: Final = "its issuer has no such key"
 _STANDINGS: Final = 1_024
 """What tokens are granted, of which so many ways are remembered, and as many ways of saying it."""
 
+_SHORT: Final = 1_024
+"""Characters of a way of saying it that is remembered: a token has room for a thousand groups that mean nothing."""
+
 
 class IssuerSettings(TypedDict, total=False):
     """What can be set of any `JwtIssuer`, which says what each means."""
@@ -110,6 +113,9 @@ class JwtIssuer:
         self._platform = platform
         self._mode: Mode = mode
         self._mapping = mapping
+        # A mapping of one's own may read more than the claims that it names: that is read each time.
+        self._said: Callable[[Mapping[str, object]], Hashable]
+        self._said = mapping.said if type(mapping) is ClaimMapping else mapping.read
         self._by_said: dict[Hashable, Standing] = {}
         self._by_granted: dict[Hashable, Standing] = {}
         # The header, up to the dot, of the last token that a key verified, and what of it counts: nearly always the
@@ -288,7 +294,7 @@ class JwtIssuer:
     def _standing(self, claims: Mapping[str, object]) -> Standing:
         """What the claims grant: read once for all tokens that say the same in every claim that the mapping reads, and
         made once for all that are granted the same."""
-        said = self._mapping.said(claims)
+        said = self._said(claims)
         standing = self._by_said.get(said)
         if standing is None:
             granted = self._mapping.read(claims)
@@ -297,7 +303,8 @@ class JwtIssuer:
                 accounts, roles, components = granted
                 grant = Grant(self._platform, self._mode, accounts, components, roles)
                 standing = _kept(self._by_granted, granted, Standing(IDENTITY_TOKEN, grant, self.issuer))
-            _kept(self._by_said, said, standing)
+            if len(repr(said)) <= _SHORT:
+                _kept(self._by_said, said, standing)
         return standing
 
 

@@ -12,12 +12,13 @@ from typing import Final, Protocol, TypeAlias, cast
 
 from guestpass.errors import ConfigurationError
 from guestpass.events import SECURITY, Decided, Event, SecurityEvent, Source, Tell
+from guestpass.explaining.seen import presented
 from guestpass.explaining.tracing import Decides, Trace
 from guestpass.inquiry import Inquiry
 from guestpass.policy import Policy
 from guestpass.principal import Principal
 from guestpass.proving import Proof, Verdict
-from guestpass.quoting import where
+from guestpass.quoting import Veil, where
 from guestpass.refusals import Refusal
 from guestpass.requests import Headers, Request
 from guestpass.rules import HTTP_METHODS, WEBSOCKET, Rule
@@ -174,10 +175,17 @@ def _decided(request: Request, rule: Rule | None, trace: Trace, verdict: Proof, 
         credential_id=one or None,
         code=None if refusal is None else refusal.code,
         status=200 if refusal is None else refusal.status,
-        because="" if refusal is None else refusal.because,
+        because=_because(request, refusal),
         source=_source(trace),
         seconds=seconds,
     )
+
+
+def _because(request: Request, refusal: Refusal | None) -> str:
+    if refusal is None or refusal.code != "account_mismatch":
+        return "" if refusal is None else refusal.because
+    # It quotes what was given for an account, and by mistake that may be the credential, in whatever form.
+    return Veil(presented(request))(refusal.because)
 
 
 def _source(trace: Trace) -> Source:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import FrozenInstanceError, dataclass, field, replace
 from types import MappingProxyType
-from typing import Final, NoReturn, TypedDict, Unpack, cast
+from typing import Final, NoReturn, TypedDict, TypeVar, Unpack, cast
 
 from guestpass.grants import ALL, Grant, Mode, listed
+
+T = TypeVar("T")
 
 SECRET_KEY: Final = "secret_key"  # noqa: S105 - the name of a kind
 PUBLISHABLE_KEY: Final = "publishable_key"
@@ -324,17 +326,17 @@ class Principal:
         return f"Principal({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
-def _slot(of: type[Principal], name: str) -> Callable[[Principal, object], None]:
-    """What fills a slot of a principal that is being made, in half the time that `object.__setattr__` takes."""
+def slot(of: type[T], name: str) -> Callable[[T, object], None]:
+    """What fills a slot of something frozen that is being made, in half the time that `object.__setattr__` takes."""
     return getattr(of, name).__set__  # type: ignore[no-any-return]
 
 
-_put_standing: Final = _slot(Principal, "standing")
-_put_subject: Final = _slot(Principal, "subject")
-_put_credential_id: Final = _slot(Principal, "credential_id")
-_put_issued_at: Final = _slot(Principal, "issued_at")
-_put_expires_at: Final = _slot(Principal, "expires_at")
-_put_rare: Final = _slot(Principal, "_rare")
+_put_standing: Final = slot(Principal, "standing")
+_put_subject: Final = slot(Principal, "subject")
+_put_credential_id: Final = slot(Principal, "credential_id")
+_put_issued_at: Final = slot(Principal, "issued_at")
+_put_expires_at: Final = slot(Principal, "expires_at")
+_put_rare: Final = slot(Principal, "_rare")
 
 
 class Remembered(Principal):
@@ -358,5 +360,5 @@ class Remembered(Principal):
         _put_versions(self, versions)
 
 
-_put_until: Final = _slot(Remembered, "until")
-_put_versions: Final = _slot(Remembered, "versions")
+_put_until: Final = slot(Remembered, "until")
+_put_versions: Final = slot(Remembered, "versions")

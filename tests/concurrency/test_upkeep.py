@@ -132,6 +132,39 @@ def test_a_thread_that_was_ended_is_made_anew() -> None:
     assert owner.ran.wait(5)
 
 
+class Ending(Upkeep):
+    """One whose thread ends at the moment when somebody has looked at it."""
+
+    held: threading.Thread | None = None
+    looked_at = threading.Event()
+
+    @property
+    def _thread(self) -> threading.Thread | None:
+        thread = self.held
+        if thread is not None and thread.ident is not None:
+            self.looked_at.set()
+            thread.join(5)
+        return thread
+
+    @_thread.setter
+    def _thread(self, thread: threading.Thread | None) -> None:
+        self.held = thread
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ends_while_it_is_looked_at_holds_nothing_up() -> None:
+    upkeep = Ending()
+
+    def leave() -> None:
+        assert upkeep.looked_at.wait(5)
+        sys.exit()
+
+    upkeep.every(0, leave)
+    upkeep.start()
+    assert upkeep.held is None
+    assert not upkeep._lock.locked()
+
+
 def test_where_no_thread_can_be_had_it_says_so(
     upkeep: Upkeep, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

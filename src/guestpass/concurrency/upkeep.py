@@ -73,7 +73,9 @@ class Upkeep:
             except RuntimeError:
                 log.warning("no thread for background work: what it feeds goes stale", exc_info=True)
             finally:
-                if self._thread is not None and not self._thread.is_alive():
+                # Looked at once: a thread that ends takes itself out.
+                thread = self._thread
+                if thread is not None and not thread.is_alive():
                     self._thread = None
                 self._lock.release()
 
