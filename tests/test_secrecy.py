@@ -14,6 +14,7 @@ from fastapi import FastAPI, WebSocket
 from guestpass import Credential, GuestpassError, Refused, StoreUnavailable, open_store
 from guestpass.fastapi import Caller, needs, protect
 from guestpass.records import FindSession
+from guestpass.tokens import read_token
 from support import WRAPPING_KEY, House, Recording, ask_http, ask_socket, bearer, build
 
 pytestmark = pytest.mark.anyio
@@ -133,6 +134,11 @@ def test_who_reports_an_error_with_its_variables_reports_no_credential() -> None
     assert {presented} == {Credential("gp_live_telltale", "token", None, "why")}
     with pytest.raises(FrozenInstanceError):
         presented.text = "another"  # type: ignore[misc]
+    token = build().token()
+    read = read_token(token)
+    assert not isinstance(read, Iterable)
+    for part in token.split(".")[1:]:
+        assert part[:20] not in json.dumps({"token": read}, default=repr)
 
 
 def test_nothing_that_the_library_keeps_holds_a_credential() -> None:

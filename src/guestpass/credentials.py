@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from guestpass.grants import Mode
-from guestpass.principal import ACCOUNT_SESSION, IDENTITY_TOKEN, PUBLISHABLE_KEY, SECRET_KEY, SIGNED_TOKEN, slot
+from guestpass.principal import ACCOUNT_SESSION, IDENTITY_TOKEN, PUBLISHABLE_KEY, SECRET_KEY, SIGNED_TOKEN
 from guestpass.refusals import Refusal
+from guestpass.slots import slot
 from guestpass.tokens import UnverifiedToken
 
 PROTOCOLS: Final[Mapping[str, frozenset[str] | None]] = {

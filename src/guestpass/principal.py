@@ -5,13 +5,14 @@ Knows the kinds of credential and what the application is told of a caller. Know
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import FrozenInstanceError, dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, NoReturn, TypedDict, TypeVar, Unpack, cast
 
 from guestpass.grants import ALL, Grant, Mode, listed
+from guestpass.slots import slot
 
 T = TypeVar("T")
 
@@ -324,11 +325,6 @@ class Principal:
     def __repr__(self) -> str:
         shown = ("kind", "subject", "grant", "credential_id", "issuer", "minted_by", "issued_at", "metadata", "origins")
         return f"Principal({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
-
-
-def slot(of: type[T], name: str) -> Callable[[T, object], None]:
-    """What fills a slot of something frozen that is being made, in half the time that `object.__setattr__` takes."""
-    return getattr(of, name).__set__  # type: ignore[no-any-return]
 
 
 _put_standing: Final = slot(Principal, "standing")

@@ -9,11 +9,13 @@ import json
 import math
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 from guestpass.errors import ConfigurationError, InvalidToken
 from guestpass.jwks import PrivateKey, VerificationKey, allowed_algorithms, parse_jwks, signing_with
+from guestpass.slots import slot
 from guestpass.strict_json import decode, decode_object
 
 MAX_TOKEN: Final = 8192
@@ -38,12 +40,13 @@ _LAST: Final = ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-
 _PADDING: Final = ("", "", "==", "=")
 
 
-class UnverifiedToken(NamedTuple):
+@dataclass(frozen=True, slots=True, repr=False, eq=False, init=False)
+class UnverifiedToken:
     """A signed JWT, taken apart and decoded, and not to be believed until a key has verified it.
 
     `header` has passed every rule that needs no key: `alg` and `kid` are of the right type, nothing in it is
     critical and unknown. `encoded_header` is its text, up to the dot. `signing_input` is what the signature is over
-    (RFC 7515 section 5.2).
+    (RFC 7515 section 5.2). No sequence: who reports errors with the variables at hand writes out what those hold.
     """
 
     encoded_header: str
@@ -51,6 +54,20 @@ class UnverifiedToken(NamedTuple):
     claims: Mapping[str, object]
     signing_input: bytes
     signature: bytes
+
+    def __init__(
+        self,
+        encoded_header: str,
+        header: Mapping[str, object],
+        claims: Mapping[str, object],
+        signing_input: bytes,
+        signature: bytes,
+    ) -> None:
+        _put_encoded_header(self, encoded_header)
+        _put_header(self, header)
+        _put_claims(self, claims)
+        _put_signing_input(self, signing_input)
+        _put_signature(self, signature)
 
     def __repr__(self) -> str:
         return f"UnverifiedToken(header={self.header!r})"
@@ -70,6 +87,13 @@ class UnverifiedToken(NamedTuple):
         """The `iss` claim, empty where it is not there or no string."""
         issuer = self.claims.get("iss")
         return issuer if isinstance(issuer, str) else ""
+
+
+_put_encoded_header: Final = slot(UnverifiedToken, "encoded_header")
+_put_header: Final = slot(UnverifiedToken, "header")
+_put_claims: Final = slot(UnverifiedToken, "claims")
+_put_signing_input: Final = slot(UnverifiedToken, "signing_input")
+_put_signature: Final = slot(UnverifiedToken, "signature")
 
 
 def read_header(text: str) -> Mapping[str, object]:
