@@ -10,12 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from sqlalchemy import Engine, Executable, PoolProxiedConnection, event
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import SelectBase
 
 Q = TypeVar("Q")
 C = TypeVar("C")
+
+_GENERATION: Final = "guestpass.generation"
+"""Which one the pool's connection is of: see `ShortWay`."""
 
 
 class Rows(Protocol):
@@ -37,8 +41,9 @@ class ShortWay:
     one is begun with `begin`.
 
     At most `resting` connections are taken out of the engine's pool, and rest here in between. `fit` says of one
-    whether its server is still there; None where there is no server. `mistake` is what the driver's errors have in
-    common.
+    whether its server is still there; None where there is no server. Once it has gone away from one in the middle of a
+    question, no other of that generation is used again, here or in the pool. `mistake` is what the driver's errors have
+    in common.
     """
 
     def __init__(self, engine: Engine, begin: str, resting: int, fit: Callable[[Any], bool] | None = None) -> None:
@@ -51,7 +56,7 @@ class ShortWay:
         self._resting: list[_Direct] = []
         self._places = resting
         self._lock = threading.Lock()
-        self._lost_one = False
+        self._generation = 0
         if fit is not None:
             event.listen(engine, "checkout", self._doubt)
 
@@ -98,8 +103,8 @@ class ShortWay:
             try:
                 direct = self._resting.pop()
             except IndexError:
-                return _Direct(self._engine.raw_connection(), self)
-            if self._fit is None or self._fit(direct.driver):
+                return _Direct(self._engine.raw_connection(), self, self._generation)
+            if direct.generation == self._generation and (self._fit is None or self._fit(direct.driver)):
                 return direct
             self._drop(direct)
 
@@ -127,10 +132,9 @@ class ShortWay:
                 self._give_back(direct)
                 return
         self._drop(direct, problem)
-        if lost:
+        if lost and direct.generation == self._generation:
             # The others are likely to be lost too.
-            self._lost_one = True
-            self.close()
+            self._generation += 1
 
     def _drop(self, direct: "_Direct", problem: BaseException | None = None) -> None:
         if direct.lent is not None:
@@ -140,11 +144,11 @@ class ShortWay:
             self._places += 1
         direct.connection.close()
 
-    def _doubt(self, *_: object) -> None:
-        """Once the server has gone away from one connection, have the pool make all others anew too."""
-        if self._lost_one:
-            self._lost_one = False
-            raise InvalidatePoolError
+    def _doubt(self, _: object, record: ConnectionPoolEntry, __: object) -> None:
+        """Have the pool make one of an earlier generation anew."""
+        # One that was just made never is: after two in a row the pool gives up.
+        if record.info.setdefault(_GENERATION, self._generation) != self._generation:
+            raise DisconnectionError
 
 
 class _Words:
@@ -170,10 +174,11 @@ class _Words:
 class _Direct:
     """A driver's connection. `lent` is its place in the pool that lends it, None where it is ours."""
 
-    __slots__ = ("_way", "connection", "cursor", "driver", "lent")
+    __slots__ = ("_way", "connection", "cursor", "driver", "generation", "lent")
 
-    def __init__(self, lent: PoolProxiedConnection, way: ShortWay) -> None:
+    def __init__(self, lent: PoolProxiedConnection, way: ShortWay, generation: int) -> None:
         self._way = way
+        self.generation: Final = generation
         self.lent: PoolProxiedConnection | None = lent
         self.connection = cast("Any", lent.dbapi_connection)
         self.driver = cast("Any", lent.driver_connection)
