@@ -7,6 +7,7 @@ the databases do. Knows drivers' connections; what goes wrong is raised as the d
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from sqlalchemy import Engine, Executable, PoolProxiedConnection, event
@@ -87,9 +88,10 @@ class ShortWay:
 
     def close(self) -> None:
         """Close the connections that rest here."""
-        resting, self._resting = self._resting, []
-        for direct in resting:
-            self._drop(direct)
+        # One by one: another thread may be laying one to rest just now.
+        with suppress(IndexError):
+            while True:
+                self._drop(self._resting.pop())
 
     def words(self, statement: Executable) -> "_Words":
         """How the dialect has `statement`."""
