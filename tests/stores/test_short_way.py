@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
 
 from guestpass.inquiry import Question
 from guestpass.records import (
@@ -236,6 +237,15 @@ def test_where_all_are_lost_at_once_the_next_question_is_answered(
     with pytest.raises(psycopg.OperationalError):
         ask(store, lose)
     assert store.answer(asked_for) in (None, session())
+
+
+def test_a_loss_on_the_usual_way_is_one_here_too(postgres_url: str, opened: Opened) -> None:
+    store = opened(postgres_url)
+    first = rested(store)
+    with pytest.raises(DBAPIError), store._engines.reads.connect() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert rested(store) is not first
+    assert first.closed
 
 
 def test_losses_of_one_generation_cost_the_next_one_nothing(postgres_url: str, opened: Opened) -> None:

@@ -60,6 +60,7 @@ class ShortWay:
         self._generation = 0
         if fit is not None:
             event.listen(engine, "checkout", self._doubt)
+            event.listen(engine, "invalidate", self._hear)
 
     def ask(
         self,
@@ -134,9 +135,8 @@ class ShortWay:
                 self._give_back(direct)
                 return
         self._drop(direct, problem)
-        if lost and direct.generation == self._generation:
-            # The others are likely to be lost too.
-            self._generation += 1
+        if lost:
+            self._end(direct.generation)
 
     def _drop(self, direct: "_Direct", problem: BaseException | None = None) -> None:
         if direct.lent is not None:
@@ -151,6 +151,16 @@ class ShortWay:
         # One that was just made never is: after two in a row the pool gives up.
         if record.info.setdefault(_GENERATION, self._generation) != self._generation:
             raise DisconnectionError
+
+    def _hear(self, _: object, record: ConnectionPoolEntry, problem: BaseException | None) -> None:
+        """One of the pool's goes: lost, by SQLAlchemy or here, or refused by a check, which tells of no other."""
+        if isinstance(problem, self.mistake):
+            self._end(record.info.get(_GENERATION))
+
+    def _end(self, generation: int | None) -> None:
+        # Those of one generation are likely to be lost together, and told of one by one.
+        if generation == self._generation:
+            self._generation += 1
 
 
 class _Words:
