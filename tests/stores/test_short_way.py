@@ -9,7 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
 
+from guestpass.inquiry import Question
 from guestpass.records import (
     AddSession,
     Conflict,
@@ -212,6 +214,52 @@ def test_where_one_connection_is_lost_the_others_are_made_anew(postgres_url: str
         ask(store, lose)
     assert not pids() & before
     assert 105 not in versions(store)
+
+
+@pytest.mark.parametrize("asked_for", [FindSession(digest("x")), AddSession(session())])
+def test_where_all_are_lost_at_once_the_next_question_is_answered(
+    postgres: Server, postgres_url: str, opened: Opened, asked_for: Question[object]
+) -> None:
+    store = opened(postgres_url)
+    store.answer(FindSession(digest("x")))  # on a connection that rests from now on
+
+    def lose(connection: Executes) -> None:
+        # Several rest, in the pool too: there one is refused because it is dead, or because it is doubted.
+        lent = [way_of(store)._take() for _ in range(5)]
+        for one in lent:
+            way_of(store)._give_back(one)
+        postgres.run(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE application_name = 'guestpass' AND backend_type = 'client backend'"
+        )
+        connection.execute(SELECT, {"version": 1})
+
+    with pytest.raises(psycopg.OperationalError):
+        ask(store, lose)
+    assert store.answer(asked_for) in (None, session())
+
+
+def test_a_loss_on_the_usual_way_is_one_here_too(postgres_url: str, opened: Opened) -> None:
+    store = opened(postgres_url)
+    first = rested(store)
+    with pytest.raises(DBAPIError), store._engines.reads.connect() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert rested(store) is not first
+    assert first.closed
+
+
+def test_losses_of_one_generation_cost_the_next_one_nothing(postgres_url: str, opened: Opened) -> None:
+    way = way_of(opened(postgres_url))
+    old = [way._take() for _ in range(3)]
+    for one in old:
+        one.driver.close()
+    way._undo(old[0], psycopg.OperationalError())
+    new = way._take()
+    way._give_back(new)
+    for one in old[1:]:
+        way._undo(one, psycopg.OperationalError())
+    assert way._take() is new
+    way._give_back(new)
 
 
 def test_there_are_never_more_connections_than_ten(postgres: Server, postgres_url: str, opened: Opened) -> None:

@@ -7,15 +7,20 @@ the databases do. Knows drivers' connections; what goes wrong is raised as the d
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from sqlalchemy import Engine, Executable, PoolProxiedConnection, event
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import SelectBase
 
 Q = TypeVar("Q")
 C = TypeVar("C")
+
+_GENERATION: Final = "guestpass.generation"
+"""Which one the pool's connection is of: see `ShortWay`."""
 
 
 class Rows(Protocol):
@@ -37,8 +42,9 @@ class ShortWay:
     one is begun with `begin`.
 
     At most `resting` connections are taken out of the engine's pool, and rest here in between. `fit` says of one
-    whether its server is still there; None where there is no server. `mistake` is what the driver's errors have in
-    common.
+    whether its server is still there; None where there is no server. Once it has gone away from one in the middle of a
+    question, no other of that generation is used again, here or in the pool. `mistake` is what the driver's errors have
+    in common.
     """
 
     def __init__(self, engine: Engine, begin: str, resting: int, fit: Callable[[Any], bool] | None = None) -> None:
@@ -51,9 +57,10 @@ class ShortWay:
         self._resting: list[_Direct] = []
         self._places = resting
         self._lock = threading.Lock()
-        self._lost_one = False
+        self._generation = 0
         if fit is not None:
             event.listen(engine, "checkout", self._doubt)
+            event.listen(engine, "invalidate", self._hear)
 
     def ask(
         self,
@@ -82,9 +89,10 @@ class ShortWay:
 
     def close(self) -> None:
         """Close the connections that rest here."""
-        resting, self._resting = self._resting, []
-        for direct in resting:
-            self._drop(direct)
+        # One by one: another thread may be laying one to rest just now.
+        with suppress(IndexError):
+            while True:
+                self._drop(self._resting.pop())
 
     def words(self, statement: Executable) -> "_Words":
         """How the dialect has `statement`."""
@@ -98,8 +106,8 @@ class ShortWay:
             try:
                 direct = self._resting.pop()
             except IndexError:
-                return _Direct(self._engine.raw_connection(), self)
-            if self._fit is None or self._fit(direct.driver):
+                return _Direct(self._engine.raw_connection(), self, self._generation)
+            if direct.generation == self._generation and (self._fit is None or self._fit(direct.driver)):
                 return direct
             self._drop(direct)
 
@@ -128,9 +136,7 @@ class ShortWay:
                 return
         self._drop(direct, problem)
         if lost:
-            # The others are likely to be lost too.
-            self._lost_one = True
-            self.close()
+            self._end(direct.generation)
 
     def _drop(self, direct: "_Direct", problem: BaseException | None = None) -> None:
         if direct.lent is not None:
@@ -140,11 +146,21 @@ class ShortWay:
             self._places += 1
         direct.connection.close()
 
-    def _doubt(self, *_: object) -> None:
-        """Once the server has gone away from one connection, have the pool make all others anew too."""
-        if self._lost_one:
-            self._lost_one = False
-            raise InvalidatePoolError
+    def _doubt(self, _: object, record: ConnectionPoolEntry, __: object) -> None:
+        """Have the pool make one of an earlier generation anew."""
+        # One that was just made never is: after two in a row the pool gives up.
+        if record.info.setdefault(_GENERATION, self._generation) != self._generation:
+            raise DisconnectionError
+
+    def _hear(self, _: object, record: ConnectionPoolEntry, problem: BaseException | None) -> None:
+        """One of the pool's goes: lost, by SQLAlchemy or here, or refused by a check, which tells of no other."""
+        if isinstance(problem, self.mistake):
+            self._end(record.info.get(_GENERATION))
+
+    def _end(self, generation: int | None) -> None:
+        # Those of one generation are likely to be lost together, and told of one by one.
+        if generation == self._generation:
+            self._generation += 1
 
 
 class _Words:
@@ -170,10 +186,11 @@ class _Words:
 class _Direct:
     """A driver's connection. `lent` is its place in the pool that lends it, None where it is ours."""
 
-    __slots__ = ("_way", "connection", "cursor", "driver", "lent")
+    __slots__ = ("_way", "connection", "cursor", "driver", "generation", "lent")
 
-    def __init__(self, lent: PoolProxiedConnection, way: ShortWay) -> None:
+    def __init__(self, lent: PoolProxiedConnection, way: ShortWay, generation: int) -> None:
         self._way = way
+        self.generation: Final = generation
         self.lent: PoolProxiedConnection | None = lent
         self.connection = cast("Any", lent.dbapi_connection)
         self.driver = cast("Any", lent.driver_connection)
