@@ -30,6 +30,7 @@ _TAKEN_ELSEWHERE: Final = frozenset({SECRET_KEY, PUBLISHABLE_KEY, SIGNED_TOKEN, 
 
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS: Final = tuple(one + other for one in _BASE62 for other in _BASE62)
+_SQUARE: Final = len(_BASE62) ** 2
 _RANDOM_BYTES, _RANDOM_CHARS, _CHECKSUM_CHARS = 24, 33, 6
 MAX_CREDENTIAL: Final = 8192
 """Bytes; what is longer is refused unread."""
@@ -98,7 +99,7 @@ def from_header(values: Sequence[bytes]) -> str | Refusal | None:
     if len(values) > 1:
         return Refusal("credential_malformed", more="There are several Authorization headers.")
     scheme, _, rest = values[0].strip(b" \t").partition(b" ")
-    if scheme.lower() != b"bearer":
+    if scheme != b"Bearer" and scheme.lower() != b"bearer":
         return None
     presented = rest.strip(b" ")
     if len(presented) > MAX_CREDENTIAL or not _is_token68(presented):
@@ -157,16 +158,12 @@ class OpaqueForm:
         if not re.match(r"[a-z][a-z0-9]*\Z", self.prefix):
             raise ValueError(f"a credential prefix is lower-case letters and digits, not {self.prefix!r}")
 
-    def recognizes(self, text: str) -> bool:
-        """Whether `text` begins as one of these does."""
-        return text.startswith(self.beginnings)
-
     def mode(self, text: str) -> Mode:
-        """The mode that a recognised text names."""
+        """The mode that a text with one of the `beginnings` names."""
         return "live" if text.startswith(self.beginnings[0]) else "test"
 
     def well_formed(self, text: str) -> bool:
-        """Whether a recognised text has the form and the checksum of one that was issued."""
+        """Whether a text with one of the `beginnings` has the form and the checksum of one that was issued."""
         body = text[len(self.prefix) + len("_live_") :]
         if not self.checksum:
             return body.isascii() and _is_token68(body.encode())
@@ -190,8 +187,8 @@ def new_id(prefix: str, randomness: Randomness) -> str:
 
 def _checksum(text: str) -> str:
     # What `_base62` makes of it, in a third of its time: every mistyped credential comes this far.
-    rest, last = divmod(zlib.crc32(text.encode()), len(_PAIRS))
-    first, middle = divmod(rest, len(_PAIRS))
+    rest, last = divmod(zlib.crc32(text.encode()), _SQUARE)
+    first, middle = divmod(rest, _SQUARE)
     return _PAIRS[first] + _PAIRS[middle] + _PAIRS[last]
 
 
@@ -199,6 +196,6 @@ def _base62(number: int, width: int) -> str:
     # Two digits at a time: to divide takes longest.
     pairs: list[str] = []
     for _ in range((width + 1) // 2):
-        number, pair = divmod(number, len(_PAIRS))
+        number, pair = divmod(number, _SQUARE)
         pairs.append(_PAIRS[pair])
     return "".join(reversed(pairs))[-width:]

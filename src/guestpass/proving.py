@@ -110,16 +110,16 @@ class Prover:
         """Who presented this; a generator where something outside has to be asked first."""
         now = self._clock()
         key = _cache_key(presented)
-        if key is not None:
-            proof = self._recalled(key, now)
-            if proof is not None:
-                return _presentable(proof, presented) if isinstance(proof, Principal) else proof
+        entry = None if key is None else self._cache.get(key)
+        if entry is not None and (proof := self._recalled(entry, now)) is not None:
+            return _presentable(proof, presented) if isinstance(proof, Principal) else proof
         credential = _one_credential(presented)
         if not isinstance(credential, Credential):
             return credential
         if key is not None and credential.protocol is None and not _is_spelled_as_kept(presented, credential):
             key = hashlib.sha256(b"Bearer " + credential.text.encode()).digest()
-            if (proof := self._recalled(key, now)) is not None:
+            entry = self._cache.get(key)
+            if entry is not None and (proof := self._recalled(entry, now)) is not None:
                 return _presentable(proof, presented) if isinstance(proof, Principal) else proof
         found = self._authenticators.whose(credential)
         if found is None:
@@ -138,7 +138,7 @@ class Prover:
         except (Refused, Unavailable) as problem:
             verdict = refusal_of(problem, kind)
         if isinstance(verdict, Refusal):
-            return self._refuse(verdict, kind, presented)
+            return self._refuse(verdict, kind, presented) if kind == SECRET_KEY else verdict
         attempt = _Attempt(authenticator, kind, key, generation, versions)
         # What is a generator takes ten times as long to tell as what is a principal.
         if isinstance(verdict, Principal):
@@ -174,10 +174,10 @@ class Prover:
             twin._standings = self._standings.apart()
         return twin
 
-    def _recalled(self, key: bytes, now: float) -> Proof | None:
-        """What the cache knows; a refusal where it has heard of an end since."""
-        entry, endings = self._cache.get(key), self._endings
-        if entry is None or now >= entry.until or now >= endings.trusted_until:
+    def _recalled(self, entry: Remembered, now: float) -> Proof | None:
+        """What the cache knows, as far as it is still good; a refusal where an end was heard of since."""
+        endings = self._endings
+        if now >= entry.until or now >= endings.trusted_until:
             return None
         return entry if entry.versions is endings.versions else self._after_news(entry)
 

@@ -104,7 +104,7 @@ class AccountSessions:
 
     def kind_of(self, credential: Credential, /) -> str | None:
         """``account_session``, by the prefix."""
-        return ACCOUNT_SESSION if self._form.recognizes(credential.text) else None
+        return ACCOUNT_SESSION if credential.text.startswith(self._form.beginnings) else None
 
     def authenticate(self, credential: Credential, now: float, /) -> Refusal | Inquiry[Principal | Refusal]:
         """The session's principal. A mistyped client secret is refused without a look-up."""

@@ -192,10 +192,11 @@ class KeySet:
         # The memory is read without the lock: who only looks changes nothing in it.
         if current.loaded(now) and (kid is None or kid in current.keys.kids or kid in self._unknown):
             return False
-        if self._flight is None and current.held_up(now) > 0:
+        held_up = current.held_up(now) if self._flight is None else 0.0
+        if held_up > 0:
             if now >= current.life.retry_at:
                 self._events.spent(now, NO_FETCH_LEFT)
-            raise current.unaskable(now)
+            raise current.unaskable(now, held_up)
         return True
 
     def answer(self, question: Question[T], /) -> T:
@@ -242,8 +243,9 @@ class KeySet:
                 return key  # It came while this thread waited for the lock.
             if flight is not None:
                 return flight
-            if current.held_up(now) > 0:
-                raise current.unaskable(now)
+            held_up = current.held_up(now)
+            if held_up > 0:
+                raise current.unaskable(now, held_up)
             if not current.loaded(now):
                 return self._depart(now)
             life, wait = freshness.spend(current.life, now)

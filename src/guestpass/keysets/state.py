@@ -102,11 +102,11 @@ class Held:
             return self.life.retry_at - now
         return held_up(self.life, now) if self.loaded(now) else 0.0
 
-    def unaskable(self, now: float) -> KeysUnavailable:
-        """What is raised while it is held up."""
+    def unaskable(self, now: float, held_up: float) -> KeysUnavailable:
+        """What is raised while it is held up for so many seconds."""
         if now < self.life.retry_at:
             return self.unavailable(now)
-        return KeysUnavailable(NO_FETCH_LEFT, retry_after=max(1.0, self.held_up(now)))
+        return KeysUnavailable(NO_FETCH_LEFT, retry_after=max(1.0, held_up))
 
     def unavailable(self, now: float) -> KeysUnavailable:
         """What is raised where the keys could not be fetched."""
