@@ -101,9 +101,16 @@ def test_a_server_that_hangs_is_not_waited_for_on_asyncio(server: Server, store:
             answers = await asyncio.gather(*asked, return_exceptions=True)
             assert time.monotonic() - began < 2 * WAIT + SLACK
             assert {type(answer) for answer in answers} == {StoreUnavailable}
-        # Nobody gets the answer that another did not wait for.
-        answers = await asyncio.gather(*(store.answer_async(FindSession(other.digest)) for _ in range(120)))
-        assert set(answers) == {other}
+        # Nobody gets the answer that another did not wait for. A process that holds as much as a whole run of tests may
+        # stand still for as long as a question waits, while its garbage is collected.
+        for _ in range(5):
+            asked = (store.answer_async(FindSession(other.digest)) for _ in range(120))
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            assert {answer for answer in answers if not isinstance(answer, StoreUnavailable)} <= {other}
+            if answers == [other] * 120:
+                break
+        else:
+            pytest.fail("the server is there again, and is not asked as before")
 
     asyncio.run(all_of_them())
 
